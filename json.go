@@ -1,0 +1,70 @@
+package nexus
+
+import "encoding/json"
+
+// JSON is a JSON document as text, kept to the byte. The empty string stands
+// for NULL.
+//
+// Another program may have stored text that is not JSON; such text is kept and
+// marshals as a string.
+type JSON string
+
+// Valid reports whether j holds well-formed JSON.
+func (j JSON) Valid() bool { return json.Valid([]byte(j)) }
+
+// MarshalJSON embeds the document as it is.
+func (j JSON) MarshalJSON() ([]byte, error) {
+	switch {
+	case j == "":
+		return []byte("null"), nil
+	case j.Valid():
+		return []byte(j), nil
+	default:
+		return json.Marshal(string(j))
+	}
+}
+
+// UnmarshalJSON keeps the document's text; null becomes the empty string.
+func (j *JSON) UnmarshalJSON(text []byte) error {
+	if string(text) == "null" {
+		*j = ""
+	} else {
+		*j = JSON(text)
+	}
+	return nil
+}
+
+// EncodeIDs returns ids as the JSON array that the contract keeps them as;
+// none become the empty string, which is stored as NULL.
+func EncodeIDs(ids []string) JSON {
+	if len(ids) == 0 {
+		return ""
+	}
+	text, _ := json.Marshal(ids) // strings always marshal
+	return JSON(text)
+}
+
+// DecodeIDs reads what [EncodeIDs] wrote, and makes the best of what other
+// programs may have written: numbers become their digits, and text that is no
+// JSON array becomes a single id, so that it is shown and not lost.
+func DecodeIDs(text JSON) []string {
+	if text == "" {
+		return nil
+	}
+	var ids []string
+	if json.Unmarshal([]byte(text), &ids) == nil {
+		return ids
+	}
+	var values []json.RawMessage
+	if json.Unmarshal([]byte(text), &values) != nil {
+		return []string{string(text)}
+	}
+	for _, value := range values {
+		var id string
+		if json.Unmarshal(value, &id) != nil {
+			id = string(value)
+		}
+		ids = append(ids, id)
+	}
+	return ids
+}

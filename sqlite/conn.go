@@ -1,0 +1,355 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"zombiezen.com/go/sqlite"
+
+	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/store/driver"
+)
+
+// maxStatements bounds the prepared statements that a connection keeps. The
+// store has fewer; only raw SQL with values written into its text gets there.
+const maxStatements = 256
+
+// conn is one connection to the file. It implements driver.Conn, and is for one
+// goroutine at a time.
+type conn struct {
+	sq    *sqlite.Conn
+	path  string
+	log   *slog.Logger // of every statement; nil unless debugging
+	stmts map[string]*stmt
+
+	watched   <-chan struct{} // Done of the context that interrupts the connection
+	interrupt chan struct{}   // closed to interrupt it
+	inTx      bool            // between BEGIN and its end
+	savepoint int             // nesting depth
+}
+
+// stmt is a prepared statement that is kept for the next time.
+type stmt struct {
+	*sqlite.Stmt
+	args    []int // args[i] is the place in the arguments of parameter i+1
+	columns []string
+	kept    bool // for the next time, in conn.stmts
+	running bool // a Query is going through its rows
+}
+
+func (c *conn) Exec(ctx context.Context, sql string, args ...driver.Arg) (int64, error) {
+	if err := c.run(ctx, sql, args, nil); err != nil {
+		return 0, err
+	}
+	return int64(c.sq.Changes()), nil
+}
+
+func (c *conn) Query(ctx context.Context, sql string, args []driver.Arg, fn func(driver.Row) error) error {
+	return c.run(ctx, sql, args, fn)
+}
+
+func (c *conn) run(ctx context.Context, sql string, args []driver.Arg, fn func(driver.Row) error) (err error) {
+	if ctx.Err() != nil {
+		return canceled(ctx)
+	}
+	if done := ctx.Done(); done != nil && done != c.watched {
+		defer c.watch(ctx)()
+	}
+	if c.inTx && c.sq.AutocommitEnabled() {
+		return errRolledBack()
+	}
+	if c.log != nil {
+		defer c.logged(ctx, sql, args, time.Now(), &err)
+	}
+	s, err := c.prepare(sql)
+	if err != nil {
+		return c.failed(ctx, err)
+	}
+	s.running = true
+	defer c.release(s)
+	if want := s.parameters(); want != len(args) {
+		return nexus.Errorf(nexus.CodeInvalid, "the statement has %d parameters; %d arguments were given", want, len(args))
+	}
+	s.bind(args)
+	for {
+		more, err := s.Step()
+		if err != nil {
+			return c.failed(ctx, err)
+		}
+		if !more {
+			return nil
+		}
+		if fn != nil {
+			if err := fn(row{s}); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// failed is the error to return for err, which SQLite returned.
+func (c *conn) failed(ctx context.Context, err error) error {
+	if ctx.Err() != nil && sqlite.ErrCode(err).ToPrimary() == sqlite.ResultInterrupt {
+		return canceled(ctx)
+	}
+	return classify(c.path, err)
+}
+
+func (c *conn) prepare(sql string) (*stmt, error) {
+	kept := c.stmts[sql]
+	if kept != nil && !kept.running {
+		return kept, nil
+	}
+	prepared, trailing, err := c.sq.PrepareTransient(sql)
+	if err != nil {
+		return nil, err
+	}
+	if trailing > 0 && strings.TrimSpace(sql[len(sql)-trailing:]) != "" {
+		_ = prepared.Finalize()
+		return nil, nexus.Errorf(nexus.CodeInvalid, "more than one statement in one call")
+	}
+	s := &stmt{Stmt: prepared, args: parameterOrder(prepared)}
+	if kept != nil {
+		return s, nil // the kept one is running: a query within the same query
+	}
+	if len(c.stmts) >= maxStatements {
+		c.forgetStatements()
+	}
+	s.kept = true
+	c.stmts[sql] = s
+	return s, nil
+}
+
+// parameterOrder maps SQLite's parameters, which it numbers as they appear, to
+// the numbers that the statement gives them ($2 is the second argument), or
+// else to their order of appearance.
+func parameterOrder(s *sqlite.Stmt) []int {
+	order := make([]int, s.BindParamCount())
+	for i := range order {
+		order[i] = i
+		if n, err := strconv.Atoi(strings.TrimLeft(s.BindParamName(i+1), "$?")); err == nil && n > 0 {
+			order[i] = n - 1
+		}
+	}
+	return order
+}
+
+// parameters returns how many arguments the statement needs.
+func (s *stmt) parameters() int {
+	most := 0
+	for _, n := range s.args {
+		most = max(most, n+1)
+	}
+	return most
+}
+
+func (s *stmt) bind(args []driver.Arg) {
+	for i, n := range s.args {
+		switch a := &args[n]; a.Kind {
+		case driver.KindInt:
+			s.BindInt64(i+1, a.Int)
+		case driver.KindFloat:
+			s.BindFloat(i+1, a.Float)
+		case driver.KindText:
+			s.BindText(i+1, a.Text)
+		case driver.KindNull: // as it is after release
+		}
+	}
+}
+
+// release makes s ready for its next use, and lets go of its arguments.
+func (c *conn) release(s *stmt) {
+	s.running = false
+	_ = s.Reset()         // repeats the error of Step, which has been dealt with
+	_ = s.ClearBindings() // fails only when interrupted, which Step has seen
+	if !s.kept {
+		_ = s.Finalize()
+	}
+}
+
+func (c *conn) forgetStatements() {
+	for sql, s := range c.stmts {
+		if !s.running {
+			_ = s.Finalize()
+			delete(c.stmts, sql)
+		}
+	}
+}
+
+// exec runs a statement of the driver's own, such as ROLLBACK, whatever happens
+// to the context of the caller.
+func (c *conn) exec(sql string) error {
+	if c.log != nil {
+		c.log.Debug("sqlite", "sql", sql)
+	}
+	err := c.step(sql)
+	if sqlite.ErrCode(err).ToPrimary() == sqlite.ResultInterrupt {
+		c.sq.SetInterrupt(nil)
+		err = c.step(sql)
+		c.sq.SetInterrupt(c.interrupt)
+	}
+	return classify(c.path, err)
+}
+
+func (c *conn) step(sql string) error {
+	s, err := c.prepare(sql)
+	if err != nil {
+		return err
+	}
+	s.running = true
+	defer c.release(s)
+	for {
+		if more, err := s.Step(); err != nil || !more {
+			return err
+		}
+	}
+}
+
+// Savepoint implements driver.Conn.
+func (c *conn) Savepoint(_ context.Context, fn func() error) error {
+	c.savepoint++
+	defer func() { c.savepoint-- }()
+	name := "s" + strconv.Itoa(c.savepoint)
+	if err := c.exec("SAVEPOINT " + name); err != nil {
+		return err
+	}
+	done := false
+	defer func() {
+		if !done { // fn panicked, or ended its goroutine
+			_ = c.rollbackTo(name)
+		}
+	}()
+	err := fn()
+	done = true
+	if err != nil {
+		if undo := c.rollbackTo(name); undo != nil {
+			return undo
+		}
+		return err
+	}
+	return c.exec("RELEASE " + name)
+}
+
+// rollbackTo undoes what was done since the savepoint.
+func (c *conn) rollbackTo(savepoint string) error {
+	if c.sq.AutocommitEnabled() {
+		return nil // the whole transaction is gone already
+	}
+	if err := c.exec("ROLLBACK TO " + savepoint); err != nil {
+		return err
+	}
+	return c.exec("RELEASE " + savepoint)
+}
+
+// watch lets ctx interrupt the connection until the returned function is
+// called. SQLite then stops within a few instructions of its virtual machine.
+//
+// zombiezen's SetInterrupt starts a goroutine for each channel; here one channel
+// serves until it has been closed.
+func (c *conn) watch(ctx context.Context) (unwatch func()) {
+	before := c.watched
+	c.watched = ctx.Done()
+	if c.watched == nil {
+		return func() { c.watched = before }
+	}
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		close(c.interrupt)
+		close(interrupted)
+	})
+	return func() {
+		c.watched = before
+		if stop() {
+			return
+		}
+		<-interrupted
+		c.interrupt = make(chan struct{})
+		c.sq.SetInterrupt(c.interrupt)
+	}
+}
+
+// rollback ends the open transaction, if an error has not done so already.
+func (c *conn) rollback() {
+	c.inTx = false
+	if !c.sq.AutocommitEnabled() {
+		_ = c.exec("ROLLBACK") // never fails in a way that leaves it open
+	}
+}
+
+func (c *conn) close() error {
+	c.forgetStatements()
+	return classify(c.path, c.sq.Close())
+}
+
+// logged writes the debug line of a statement.
+func (c *conn) logged(ctx context.Context, sql string, args []driver.Arg, start time.Time, err *error) {
+	values := make([]any, len(args))
+	for i, a := range args {
+		values[i] = a.Value()
+		if text, ok := values[i].(string); ok {
+			values[i] = shorten(text)
+		}
+	}
+	attrs := []slog.Attr{
+		slog.String("sql", strings.Join(strings.Fields(sql), " ")),
+		slog.Any("args", values),
+		slog.Duration("duration", time.Since(start)),
+	}
+	if *err != nil {
+		attrs = append(attrs, slog.Any("error", *err))
+	}
+	c.log.LogAttrs(ctx, slog.LevelDebug, "sqlite", attrs...)
+}
+
+// shorten keeps a long argument from filling the log.
+func shorten(text string) string {
+	const most = 200
+	if len(text) <= most {
+		return text
+	}
+	cut := most
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return fmt.Sprintf("%s… (%d bytes)", text[:cut], len(text))
+}
+
+// row implements driver.Row.
+type row struct{ *stmt }
+
+func (r row) Text(column int) string   { return r.ColumnText(column) }
+func (r row) Int(column int) int64     { return r.ColumnInt64(column) }
+func (r row) Float(column int) float64 { return r.ColumnFloat(column) }
+func (r row) IsNull(column int) bool   { return r.ColumnType(column) == sqlite.TypeNull }
+
+func (r row) Columns() []string {
+	if r.columns == nil {
+		r.stmt.columns = make([]string, r.ColumnCount())
+		for i := range r.columns {
+			r.columns[i] = r.ColumnName(i)
+		}
+	}
+	return r.columns
+}
+
+func (r row) Value(column int) any {
+	switch r.ColumnType(column) {
+	case sqlite.TypeInteger:
+		return r.ColumnInt64(column)
+	case sqlite.TypeFloat:
+		return r.ColumnFloat(column)
+	case sqlite.TypeText:
+		return r.ColumnText(column)
+	case sqlite.TypeBlob:
+		blob := make([]byte, r.ColumnLen(column))
+		r.ColumnBytes(column, blob)
+		return blob
+	default:
+		return nil
+	}
+}

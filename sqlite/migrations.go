@@ -1,0 +1,138 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/seed-c8812374/nexus/internal/migration"
+)
+
+// MigrationStatus says whether a migration has run.
+type MigrationStatus struct {
+	Version int64  `json:"version"`
+	Name    string `json:"name"` // of its file; empty if this program does not have it
+	Applied bool   `json:"applied"`
+	Changed bool   `json:"changed"` // has another text now than when it ran
+	User    bool   `json:"user"`    // is of the caller's own folder
+}
+
+// Migrations lists the migrations of Nexus and then the caller's own, as they
+// stand in the database at path. It changes nothing.
+func Migrations(ctx context.Context, path string, options *Options) ([]MigrationStatus, error) {
+	o := options.withDefaults()
+	o.ReadOnly = true
+	d := &db{path: path, options: o}
+	if err := d.prepareFile(); err != nil {
+		return nil, err
+	}
+	var list []MigrationStatus
+	err := d.withConnection(func(c *conn) error {
+		state, err := d.schemaState(ctx, c)
+		if err != nil {
+			return err
+		}
+		if len(state.ownRan) == 0 {
+			if err := d.checkOrigin(ctx, c); err != nil {
+				return err
+			}
+		}
+		list = statuses(state.own, state.ownDiff, false)
+		list = append(list, statuses(state.user, state.userDiff, true)...)
+		return nil
+	})
+	return list, err
+}
+
+func statuses(set *migration.Set, diff migration.Difference, user bool) (list []MigrationStatus) {
+	has := func(list []migration.Migration, version int64) bool {
+		for _, m := range list {
+			if m.Version == version {
+				return true
+			}
+		}
+		return false
+	}
+	for _, m := range set.Migrations {
+		list = append(list, MigrationStatus{
+			Version: m.Version, Name: m.Name, User: user,
+			Applied: !has(diff.Pending, m.Version),
+			Changed: has(diff.Changed, m.Version),
+		})
+	}
+	for _, version := range diff.Unknown {
+		list = append(list, MigrationStatus{Version: version, Applied: true, User: user})
+	}
+	return list
+}
+
+// MigrateDown reverts the last migration in the database at path, or with all
+// every one of them, last first. The caller's own come before Nexus's. Reverting
+// Nexus's first migration drops the nine tables; if the database holds rows, it
+// is copied to a file beside it before, as when migrating up.
+//
+// It returns the migrations that were reverted, in that order.
+func MigrateDown(ctx context.Context, path string, options *Options, all bool) ([]MigrationStatus, error) {
+	o := options.withDefaults()
+	d := &db{path: path, options: o}
+	// What does not exist is not created, only to find nothing in it.
+	existing := &db{path: path, options: Options{ReadOnly: true}}
+	if err := existing.prepareFile(); err != nil {
+		return nil, err
+	}
+	var reverted []MigrationStatus
+	down := change{
+		needed: func(s *schemaState) bool { return s.version() > 0 },
+		run: func(ctx context.Context, db *sql.DB, _ *db, s *schemaState) error {
+			plan := planDown(s, all)
+			for _, m := range plan {
+				set := s.own
+				if m.User {
+					set = s.user
+				}
+				if err := set.DownTo(ctx, db, m.Version-1); err != nil {
+					return err
+				}
+			}
+			reverted = plan
+			return nil
+		},
+	}
+	err := d.withConnection(func(c *conn) error {
+		state, err := d.schemaState(ctx, c)
+		if err != nil {
+			return err
+		}
+		if err := d.checkVersion(ctx, c, &state); err != nil {
+			return err
+		}
+		if len(state.ownRan) == 0 {
+			return d.checkOrigin(ctx, c)
+		}
+		return d.migrate(ctx, c, down)
+	})
+	return reverted, err
+}
+
+// planDown lists what is to be reverted, first to last.
+func planDown(s *schemaState, all bool) (plan []MigrationStatus) {
+	list := append(statuses(s.own, s.ownDiff, false), statuses(s.user, s.userDiff, true)...)
+	for i := len(list) - 1; i >= 0; i-- {
+		if !list[i].Applied {
+			continue
+		}
+		plan = append(plan, list[i])
+		if !all {
+			break
+		}
+	}
+	return plan
+}
+
+func (d *db) withConnection(fn func(*conn) error) error {
+	c, err := d.connect()
+	if err != nil {
+		return err
+	}
+	return errors.Join(fn(c), c.close())
+}

@@ -1,0 +1,157 @@
+package sqlite
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/internal/migration"
+	"github.com/seed-c8812374/nexus/store/driver"
+)
+
+// The tables in which migrators keep what they have done.
+const (
+	migrationsTable     = "nexus_migrations"
+	userMigrationsTable = "nexus_user_migrations"
+	drizzleTable        = "__drizzle_migrations"
+)
+
+//go:embed migrations/*.sql
+var migrationFiles embed.FS
+
+// ownMigrations returns Nexus's own migrations.
+var ownMigrations = sync.OnceValue(func() *migration.Set {
+	folder, err := fs.Sub(migrationFiles, "migrations")
+	if err != nil {
+		panic(err) // the folder is embedded
+	}
+	set, err := migration.Load(folder, migrationsTable)
+	if err != nil {
+		panic(err) // a test loads it
+	}
+	return set
+})
+
+// userMigrations returns the caller's own migrations, or an empty set.
+func (o *Options) userMigrations() (*migration.Set, error) {
+	if o.Migrations == "" {
+		return &migration.Set{Table: userMigrationsTable}, nil
+	}
+	if info, err := os.Stat(o.Migrations); err != nil || !info.IsDir() {
+		return nil, &nexus.Error{Code: nexus.CodeIO, Message: fmt.Sprintf("the migrations folder %s cannot be read", o.Migrations), Err: err}
+	}
+	return migration.Load(os.DirFS(o.Migrations), userMigrationsTable)
+}
+
+// applied returns the migrations of set that have run in this database. It is
+// the one query that opening an up-to-date database costs.
+func applied(ctx context.Context, c *conn, set *migration.Set) (all []migration.Applied, err error) {
+	err = c.Query(ctx, "SELECT version_id, checksum FROM "+set.Table, nil, func(r driver.Row) error {
+		all = append(all, migration.Applied{Version: r.Int(0), Checksum: r.Text(1)})
+		return nil
+	})
+	// SQLite has no code of its own for a table that does not exist.
+	if nexus.CodeOf(err) == nexus.CodeInternal {
+		tables, listErr := tableNames(ctx, c)
+		if listErr == nil && !slices.Contains(tables, set.Table) {
+			return nil, nil
+		}
+		return nil, errors.Join(listErr, err)
+	}
+	return all, err
+}
+
+// contractTables returns the columns of the nine tables as the first migration
+// makes them: table, then column, then its declared type and whether it is NOT
+// NULL. Primary keys are left out of the latter; it goes without saying.
+func contractTables(ctx context.Context) (_ map[string]map[string]string, err error) {
+	path, discard, err := privateFile()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, discard()) }()
+	scratch := &db{path: path}
+	if err := scratch.prepareFile(); err != nil {
+		return nil, err
+	}
+	c, err := scratch.connect()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	sqlDB := asSQL(ctx, c)
+	defer sqlDB.Close()
+	if err := ownMigrations().UpTo(ctx, sqlDB, 1, time.Time{}); err != nil {
+		return nil, err
+	}
+	tables := make(map[string]map[string]string)
+	for _, kind := range nexus.Kinds() {
+		if tables[kind.Table()], err = columns(ctx, c, kind.Table()); err != nil {
+			return nil, err
+		}
+	}
+	return tables, nil
+}
+
+func columns(ctx context.Context, c *conn, table string) (map[string]string, error) {
+	found := make(map[string]string)
+	err := c.Query(ctx, `SELECT name, type, "notnull", pk FROM pragma_table_info($1)`, []driver.Arg{driver.Text(table)},
+		func(r driver.Row) error {
+			declared := strings.ToUpper(r.Text(1))
+			switch {
+			case r.Int(3) != 0:
+				declared += " PRIMARY KEY"
+			case r.Int(2) != 0:
+				declared += " NOT NULL"
+			}
+			found[r.Text(0)] = declared
+			return nil
+		})
+	return found, err
+}
+
+// checkOrigin refuses a file that is another program's. An empty one may become
+// ours, and so may one with the nine tables of the contract in it. It only
+// reads.
+func (d *db) checkOrigin(ctx context.Context, c *conn) error {
+	tables, err := tableNames(ctx, c)
+	if err != nil || len(tables) == 0 {
+		return err
+	}
+	refused := &nexus.Error{
+		Code: nexus.CodeForeign, Message: fmt.Sprintf("%s is another program's database", d.path),
+		Hint: "it was left untouched; name another file",
+	}
+	for _, kind := range nexus.Kinds() {
+		if !slices.Contains(tables, kind.Table()) {
+			refused.Err = fmt.Errorf("it has tables, but none called %s", kind.Table())
+			return refused
+		}
+	}
+	contract, err := contractTables(ctx)
+	if err != nil {
+		return err
+	}
+	for _, kind := range nexus.Kinds() {
+		found, err := columns(ctx, c, kind.Table())
+		if err != nil {
+			return err
+		}
+		for _, column := range slices.Sorted(maps.Keys(contract[kind.Table()])) {
+			if want, got := contract[kind.Table()][column], found[column]; got != want {
+				refused.Err = fmt.Errorf("column %s of %s is %q, not %q", column, kind.Table(), got, want)
+				return refused
+			}
+		}
+	}
+	return nil
+}

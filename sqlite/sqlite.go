@@ -1,0 +1,300 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"zombiezen.com/go/sqlite"
+
+	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/store"
+	"github.com/seed-c8812374/nexus/store/driver"
+)
+
+// Memory is the path of a private database that is gone after Close.
+//
+// It behaves like a file in everything, because it is one: in a folder that only
+// its owner can read, which is removed by Close; on Linux in memory, under
+// /dev/shm.
+const Memory = ":memory:"
+
+// Options are the choices when opening a database. The zero value is right for
+// most.
+type Options struct {
+	// Migrations is a folder with migrations of the caller's own, in goose's
+	// format. They run after Nexus's and are tracked apart from them, in the
+	// table nexus_user_migrations.
+	Migrations string
+
+	// NoSync lets a commit return before it has reached the disk
+	// (synchronous=NORMAL). A crash of the program still loses nothing; a loss
+	// of power may lose the last commits, but never part of one.
+	NoSync bool
+
+	// ReadOnly refuses to write, and changes nothing in the file. It can also
+	// read a file from a newer Nexus.
+	ReadOnly bool
+
+	// Patience is how long a write waits for other processes before it gives
+	// up with nexus.CodeBusy; 0 is one minute. Contexts may end it earlier.
+	Patience time.Duration
+
+	// Logger is told of what a person may want to know: a backup made before a
+	// migration, a migration applied. Nil is slog.Default.
+	Logger *slog.Logger
+
+	// Debug logs every statement with its arguments and duration, at
+	// slog.LevelDebug.
+	Debug bool
+
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// Open opens the database at path, creating it and its folder if they do not
+// exist, and brings its schema up to date. Any number of processes may do so at
+// the same time.
+//
+// Before it changes a database that holds rows, it copies it to a file beside
+// it. If anything fails, the database is as it was.
+//
+// Its errors have these codes: nexus.CodeForeign if the file is another
+// program's, CodeNewer if a newer Nexus has written it, CodeMigration if a
+// migration failed, CodeCorrupt, CodeReadOnly, CodeIO, CodeFull, CodeBusy and
+// CodeCanceled.
+func Open(ctx context.Context, path string, options *Options) (*store.DB, error) {
+	o := options.withDefaults()
+	db, err := open(ctx, path, o)
+	if err != nil {
+		return nil, err
+	}
+	return store.New(db, o.Now), nil
+}
+
+func (o *Options) withDefaults() Options {
+	var filled Options
+	if o != nil {
+		filled = *o
+	}
+	if filled.Patience == 0 {
+		filled.Patience = time.Minute
+	}
+	if filled.Logger == nil {
+		filled.Logger = slog.Default()
+	}
+	if filled.Now == nil {
+		filled.Now = time.Now
+	}
+	return filled
+}
+
+// db implements driver.DB.
+type db struct {
+	path    string
+	options Options
+	readers *readers
+	writer  *writer
+	wal     *walKeeper
+	memory  bool         // a private database, gone after Close
+	discard func() error // removes what is left of it
+
+	startWAL sync.Once
+	closed   sync.Once
+	closeErr error
+}
+
+func open(ctx context.Context, path string, o Options) (_ *db, err error) {
+	d := &db{path: path, options: o, discard: func() error { return nil }}
+	if path == Memory {
+		if d.path, d.discard, err = privateFile(); err != nil {
+			return nil, err
+		}
+		d.memory = true
+	}
+	defer func() {
+		if err != nil {
+			_ = d.discard()
+		}
+	}()
+	if err := d.prepareFile(); err != nil {
+		return nil, err
+	}
+	first, err := d.connect()
+	if err != nil {
+		return nil, err
+	}
+	if err := d.bringUpToDate(ctx, first); err != nil {
+		return nil, errors.Join(err, first.close())
+	}
+	if err := first.exec("PRAGMA query_only = ON"); err != nil {
+		return nil, errors.Join(err, first.close())
+	}
+
+	d.readers = newReaders(d.connectReader)
+	d.readers.idle = append(d.readers.idle, first)
+	d.writer = &writer{open: d.connectWriter, patience: o.Patience, committed: d.committed}
+	d.wal = &walKeeper{open: d.connect, writer: d.writer}
+	return d, nil
+}
+
+// connect opens a connection. Order matters: nothing may touch the file before
+// the pragmas that say how.
+func (d *db) connect() (*conn, error) {
+	flags := sqlite.OpenReadWrite
+	if d.options.ReadOnly {
+		flags = sqlite.OpenReadOnly
+	}
+	// Without OpenURI a path is a path, whatever characters are in it.
+	sq, err := sqlite.OpenConn(d.path, flags)
+	if err != nil {
+		return nil, classify(d.path, err)
+	}
+	c := &conn{sq: sq, path: d.path, stmts: make(map[string]*stmt), interrupt: make(chan struct{})}
+	if d.options.Debug {
+		c.log = d.options.Logger
+	}
+	sq.SetInterrupt(c.interrupt)
+	for _, pragma := range [...]string{
+		"PRAGMA foreign_keys = ON",
+		"PRAGMA synchronous = " + d.synchronous(),
+		"PRAGMA temp_store = MEMORY",
+	} {
+		if err := c.exec(pragma); err != nil {
+			return nil, errors.Join(err, c.close())
+		}
+	}
+	return c, nil
+}
+
+func (d *db) connectReader() (*conn, error) {
+	c, err := d.connect()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.exec("PRAGMA query_only = ON"); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return c, nil
+}
+
+// connectWriter opens the writer's connection. The write-ahead log is copied by
+// the walKeeper; only if that does not come to it, a commit does it.
+func (d *db) connectWriter() (*conn, error) {
+	c, err := d.connect()
+	if err != nil {
+		return nil, err
+	}
+	// The commit queue waits with more patience than SQLite, and can be
+	// interrupted.
+	c.sq.SetBusyTimeout(0)
+	for _, pragma := range [...]string{
+		"PRAGMA wal_autocheckpoint = 16000", // walForcePages
+		"PRAGMA journal_size_limit = 67108864",
+	} {
+		if err := c.exec(pragma); err != nil {
+			return nil, errors.Join(err, c.close())
+		}
+	}
+	return c, nil
+}
+
+func (d *db) synchronous() string {
+	switch {
+	case d.memory:
+		return "OFF"
+	case d.options.NoSync:
+		return "NORMAL"
+	default:
+		return "FULL"
+	}
+}
+
+func (d *db) committed() {
+	d.startWAL.Do(d.wal.start)
+	d.wal.committed()
+}
+
+func (d *db) Read(ctx context.Context, fn func(driver.Conn) error) error {
+	return d.readers.read(ctx, func(c *conn) error { return fn(c) })
+}
+
+func (d *db) Snapshot(ctx context.Context, fn func(driver.Conn) error) error {
+	return d.readers.snapshot(ctx, fn)
+}
+
+func (d *db) Write(ctx context.Context, fn func(driver.Conn) error) error {
+	if d.options.ReadOnly {
+		return &nexus.Error{Code: nexus.CodeReadOnly, Message: d.path + " was opened read-only"}
+	}
+	return d.writer.do(ctx, fn)
+}
+
+func (d *db) Ping(ctx context.Context) error {
+	return d.Read(ctx, func(c driver.Conn) error {
+		return c.Query(ctx, "SELECT 1 FROM sqlite_master LIMIT 1", nil, func(driver.Row) error { return nil })
+	})
+}
+
+func (d *db) Tables(ctx context.Context) (tables []string, err error) {
+	err = d.Read(ctx, func(c driver.Conn) error {
+		all, err := tableNames(ctx, c)
+		for _, name := range all {
+			if !internalTable(name) {
+				tables = append(tables, name)
+			}
+		}
+		return err
+	})
+	return tables, err
+}
+
+func (d *db) Schema(ctx context.Context) (statements []string, err error) {
+	const schema = `
+		SELECT sql FROM sqlite_master
+		WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\_%' ESCAPE '\'
+		ORDER BY CASE type WHEN 'table' THEN 0 WHEN 'index' THEN 1 WHEN 'view' THEN 2 ELSE 3 END, rowid`
+	err = d.Read(ctx, func(c driver.Conn) error {
+		return c.Query(ctx, schema, nil, func(r driver.Row) error {
+			statements = append(statements, r.Text(0))
+			return nil
+		})
+	})
+	return statements, err
+}
+
+// Close waits for the calls under way. The last process to close the file copies
+// the write-ahead log into it and removes the log.
+func (d *db) Close() error {
+	d.closed.Do(func() {
+		writer := d.writer.close()
+		d.startWAL.Do(func() { d.wal = nil }) // it has never been started
+		if d.wal != nil {
+			d.wal.stop()
+		}
+		d.closeErr = errors.Join(writer, d.readers.close(), d.discard())
+	})
+	return d.closeErr
+}
+
+// tableNames returns the names of all tables in the order of their creation.
+func tableNames(ctx context.Context, c driver.Conn) (names []string, err error) {
+	err = c.Query(ctx, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid", nil,
+		func(r driver.Row) error {
+			names = append(names, r.Text(0))
+			return nil
+		})
+	return names, err
+}
+
+// internalTable reports whether a table is SQLite's or a migrator's own.
+func internalTable(name string) bool {
+	switch name {
+	case migrationsTable, userMigrationsTable, drizzleTable:
+		return true
+	}
+	return strings.HasPrefix(name, "sqlite_")
+}

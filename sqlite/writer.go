@@ -1,0 +1,290 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/store/driver"
+)
+
+// maxBatch bounds how many writes share a commit, so that the first of them
+// does not wait for ever.
+const maxBatch = 256
+
+// errAgain tells a write that it was undone through no fault of its own.
+var errAgain = errors.New("run it again")
+
+// writer is the commit queue. All writes of the process go through its one
+// connection. Each runs on its caller's goroutine, when its turn comes; a turn
+// is handed from one write to the next. Writes that wait their turn while a
+// transaction is open join it, each in a savepoint of its own, and one COMMIT
+// acknowledges them all: with 32 writers, one sync of the disk serves 32.
+//
+// A lone write finds nobody before or behind it. It takes the turn without
+// switching goroutines, and needs no savepoint.
+type writer struct {
+	open      func() (*conn, error)
+	patience  time.Duration
+	committed func() // called after each commit; must be quick
+
+	mu     sync.Mutex
+	taken  bool    // somebody has the turn
+	queue  []*turn // who waits for it, first come first served
+	closed bool
+
+	// Owned by whoever has the turn.
+	conn  *conn   // opened by the first write
+	batch []*turn // those whose work is in the open transaction
+}
+
+// turn is one write's place in the queue.
+type turn struct {
+	granted chan struct{} // receives when it has the turn
+	verdict chan error    // receives when its transaction has ended
+}
+
+// do runs fn in a transaction and returns when that is on disk.
+func (w *writer) do(ctx context.Context, fn func(driver.Conn) error) error {
+	for {
+		t := &turn{granted: make(chan struct{}, 1), verdict: make(chan error, 1)}
+		if err := w.acquire(ctx, t); err != nil {
+			return err
+		}
+		if err := w.work(ctx, t, fn); !errors.Is(err, errAgain) {
+			return err
+		}
+	}
+}
+
+// exclusively runs fn on the writer's connection while no transaction is open.
+func (w *writer) exclusively(ctx context.Context, fn func(*conn) error) error {
+	t := &turn{granted: make(chan struct{}, 1)}
+	if err := w.acquire(ctx, t); err != nil {
+		return err
+	}
+	defer w.pass()
+	w.commit()
+	if err := w.connect(); err != nil {
+		return err
+	}
+	return fn(w.conn)
+}
+
+// connect opens the connection, if this is the first use of it.
+func (w *writer) connect() (err error) {
+	if w.conn == nil {
+		w.conn, err = w.open()
+	}
+	return err
+}
+
+// close refuses further writes, waits for those in the queue, and closes the
+// connection.
+func (w *writer) close() error {
+	t := &turn{granted: make(chan struct{}, 1)}
+	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		return nil
+	}
+	w.closed = true
+	if w.taken {
+		w.queue = append(w.queue, t)
+		w.mu.Unlock()
+		<-t.granted
+	} else {
+		w.mu.Unlock()
+	}
+	w.commit()
+	if w.conn == nil {
+		return nil
+	}
+	return w.conn.close()
+}
+
+// acquire waits for the turn.
+func (w *writer) acquire(ctx context.Context, t *turn) error {
+	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		return errClosed()
+	}
+	if !w.taken {
+		w.taken = true
+		w.mu.Unlock()
+		return nil
+	}
+	w.queue = append(w.queue, t)
+	w.mu.Unlock()
+
+	patience := time.NewTimer(w.patience)
+	defer patience.Stop()
+	var err error
+	select {
+	case <-t.granted:
+		return nil
+	case <-ctx.Done():
+		err = canceled(ctx)
+	case <-patience.C:
+		err = &nexus.Error{
+			Code:    nexus.CodeBusy,
+			Message: fmt.Sprintf("another write of this process has been going on for %v", w.patience),
+			Hint:    "nothing was changed; a function given to InTx must write through its tx, not through the DB",
+		}
+	}
+	w.mu.Lock()
+	if i := slices.Index(w.queue, t); i >= 0 {
+		w.queue = slices.Delete(w.queue, i, i+1)
+		w.mu.Unlock()
+		return err
+	}
+	w.mu.Unlock()
+	<-t.granted // it came in the same moment
+	w.finish()
+	return err
+}
+
+// work does t's part of a transaction. It is called with the turn, and has
+// given it away when it returns.
+func (w *writer) work(ctx context.Context, t *turn, fn func(driver.Conn) error) error {
+	alone := len(w.batch) == 0
+	if alone {
+		if err := w.begin(ctx); err != nil {
+			w.pass()
+			return err
+		}
+	}
+	done := false
+	defer func() {
+		if !done { // fn panicked, or ended its goroutine
+			w.undo(alone)
+			w.finish()
+		}
+	}()
+	err := w.call(ctx, alone, fn)
+	if err == nil && w.conn.sq.AutocommitEnabled() {
+		err = errRolledBack()
+	}
+	done = true
+	if err != nil {
+		w.undo(alone)
+		w.finish()
+		return err
+	}
+	w.batch = append(w.batch, t)
+	if !w.hand() {
+		w.commit()
+		w.pass()
+	}
+	return <-t.verdict
+}
+
+// call runs fn, with ctx able to stop it.
+func (w *writer) call(ctx context.Context, alone bool, fn func(driver.Conn) error) error {
+	defer w.conn.watch(ctx)()
+	if alone {
+		return fn(w.conn)
+	}
+	return w.conn.Savepoint(ctx, func() error { return fn(w.conn) })
+}
+
+// undo ends the transaction if it held only the work that failed, and finds out
+// whether an error has ended it: SQLite rolls all of it back when the disk is
+// full or a statement that writes is interrupted. Then the others run again.
+func (w *writer) undo(alone bool) {
+	if alone {
+		w.conn.rollback()
+	}
+	if w.conn.sq.AutocommitEnabled() {
+		w.conn.inTx = false
+		w.announce(errAgain)
+	}
+}
+
+// finish gives the turn away: to the next write, within the open transaction if
+// there is one, or else after committing it.
+func (w *writer) finish() {
+	if len(w.batch) > 0 && w.hand() {
+		return
+	}
+	w.commit()
+	w.pass()
+}
+
+// hand gives the turn to the next write, which joins the open transaction. It
+// reports whether there was one and the transaction can take it.
+func (w *writer) hand() bool {
+	if len(w.batch) >= maxBatch {
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.grantNext()
+}
+
+// pass gives the turn to the next write, or back.
+func (w *writer) pass() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.grantNext() {
+		w.taken = false
+	}
+}
+
+// grantNext is called with mu held.
+func (w *writer) grantNext() bool {
+	if len(w.queue) == 0 {
+		return false
+	}
+	next := w.queue[0]
+	w.queue = slices.Delete(w.queue, 0, 1)
+	next.granted <- struct{}{}
+	return true
+}
+
+// commit ends the open transaction, if there is one, and tells all whose work
+// was in it.
+func (w *writer) commit() {
+	if len(w.batch) == 0 {
+		return
+	}
+	err := w.conn.exec("COMMIT")
+	w.conn.rollback() // of what a failed COMMIT left
+	w.announce(err)
+	if err == nil {
+		w.committed()
+	}
+}
+
+// announce tells the batch how its transaction ended.
+func (w *writer) announce(err error) {
+	for _, t := range w.batch {
+		t.verdict <- err
+	}
+	w.batch = w.batch[:0]
+}
+
+// begin opens a transaction, waiting for other processes.
+func (w *writer) begin(ctx context.Context) error {
+	if err := w.connect(); err != nil {
+		return err
+	}
+	if err := patiently(ctx, w.patience, func() error { return w.conn.exec("BEGIN IMMEDIATE") }); err != nil {
+		return err
+	}
+	w.conn.inTx = true
+	return nil
+}
+
+func errRolledBack() error {
+	return &nexus.Error{
+		Code:    nexus.CodeInternal,
+		Message: "an earlier error has rolled the transaction back",
+		Hint:    "nothing was changed; a function given to InTx must return the errors it gets",
+	}
+}

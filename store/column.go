@@ -1,0 +1,176 @@
+package store
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/store/driver"
+)
+
+// Column describes a column of one of the nine tables.
+type Column struct {
+	Name     string
+	Type     string // TEXT, INTEGER or REAL
+	Nullable bool
+	Default  string // as SQL; empty if there is none
+}
+
+// column is a Column with its place in the entity E.
+type column[E any] struct {
+	Column
+	arg  func(*E) driver.Arg
+	scan func(*E, driver.Row, int)
+}
+
+// with gives the column a default in the database.
+func (c column[E]) with(sql string) column[E] {
+	c.Default = sql
+	return c
+}
+
+// nullable lets the column be NULL, which reads as the zero value.
+func (c column[E]) nullable() column[E] {
+	c.Nullable = true
+	return c
+}
+
+func text[E any, S ~string](name string, field func(*E) *S) column[E] {
+	return column[E]{
+		Column{Name: name, Type: "TEXT"},
+		func(e *E) driver.Arg { return driver.Text(*field(e)) },
+		func(e *E, r driver.Row, i int) { *field(e) = S(r.Text(i)) },
+	}
+}
+
+// optional is a text that is NULL when it is empty.
+func optional[E any, S ~string](name string, field func(*E) *S) column[E] {
+	c := text(name, field).nullable()
+	c.arg = func(e *E) driver.Arg { return driver.TextOrNull(*field(e)) }
+	return c
+}
+
+func integer[E any, I ~int | ~int64](name string, field func(*E) *I) column[E] {
+	return column[E]{
+		Column{Name: name, Type: "INTEGER"},
+		func(e *E) driver.Arg { return driver.Int(int64(*field(e))) },
+		func(e *E, r driver.Row, i int) { *field(e) = I(r.Int(i)) },
+	}
+}
+
+// optionalInteger is NULL when the field is nil.
+func optionalInteger[E any](name string, field func(*E) **int) column[E] {
+	return column[E]{
+		Column{Name: name, Type: "INTEGER", Nullable: true},
+		func(e *E) driver.Arg {
+			if p := *field(e); p != nil {
+				return driver.Int(int64(*p))
+			}
+			return driver.Null()
+		},
+		func(e *E, r driver.Row, i int) {
+			*field(e) = nil
+			if n := int(r.Int(i)); n != 0 || !r.IsNull(i) {
+				*field(e) = &n
+			}
+		},
+	}
+}
+
+func boolean[E any](name string, field func(*E) *bool) column[E] {
+	return column[E]{
+		Column{Name: name, Type: "INTEGER"},
+		func(e *E) driver.Arg { return boolArg(*field(e)) },
+		func(e *E, r driver.Row, i int) { *field(e) = r.Int(i) != 0 },
+	}
+}
+
+func boolArg(b bool) driver.Arg {
+	if b {
+		return driver.Int(1)
+	}
+	return driver.Int(0)
+}
+
+func real[E any](name string, field func(*E) *float64) column[E] {
+	return column[E]{
+		Column{Name: name, Type: "REAL"},
+		func(e *E) driver.Arg { return driver.Float(*field(e)) },
+		func(e *E, r driver.Row, i int) { *field(e) = r.Float(i) },
+	}
+}
+
+// Times outside these years cannot be shown in RFC 3339. One that another
+// program stored is shown as the nearest that can.
+var (
+	firstSecond = time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC).Unix()
+	lastSecond  = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC).Unix()
+)
+
+// seconds is a time, kept as seconds since 1970.
+func seconds[E any](name string, field func(*E) *time.Time) column[E] {
+	return column[E]{
+		Column{Name: name, Type: "INTEGER"},
+		func(e *E) driver.Arg { return driver.Int(field(e).Unix()) },
+		func(e *E, r driver.Row, i int) {
+			*field(e) = time.Unix(min(max(r.Int(i), firstSecond), lastSecond), 0).UTC()
+		},
+	}
+}
+
+// optionalSeconds is NULL when the time is zero.
+func optionalSeconds[E any](name string, field func(*E) *time.Time) column[E] {
+	c := seconds(name, field).nullable()
+	arg, scan := c.arg, c.scan
+	c.arg = func(e *E) driver.Arg {
+		if field(e).IsZero() {
+			return driver.Null()
+		}
+		return arg(e)
+	}
+	c.scan = func(e *E, r driver.Row, i int) {
+		if r.IsNull(i) {
+			*field(e) = time.Time{}
+			return
+		}
+		scan(e, r, i)
+	}
+	return c
+}
+
+// idList is a JSON array of ids; none is NULL.
+func idList[E any](name string, field func(*E) *[]string) column[E] {
+	return column[E]{
+		Column{Name: name, Type: "TEXT", Nullable: true},
+		func(e *E) driver.Arg { return driver.TextOrNull(nexus.EncodeIDs(*field(e))) },
+		func(e *E, r driver.Row, i int) { *field(e) = nexus.DecodeIDs(nexus.JSON(r.Text(i))) },
+	}
+}
+
+// priority is a task's priority, kept as its place in nexus.TaskPriorities. A
+// number that has no name there is read as its digits.
+func priority[E any](name string, field func(*E) *nexus.TaskPriority) column[E] {
+	return column[E]{
+		Column{Name: name, Type: "INTEGER"},
+		func(e *E) driver.Arg { return priorityArg(*field(e)) },
+		func(e *E, r driver.Row, i int) {
+			n := r.Int(i)
+			if n >= 0 && n < int64(len(taskPriorities)) {
+				*field(e) = taskPriorities[n]
+			} else {
+				*field(e) = nexus.TaskPriority(strconv.FormatInt(n, 10))
+			}
+		},
+	}
+}
+
+var taskPriorities = nexus.TaskPriorities()
+
+func priorityArg(p nexus.TaskPriority) driver.Arg {
+	if i := slices.Index(taskPriorities, p); i >= 0 {
+		return driver.Int(int64(i))
+	}
+	n, _ := strconv.ParseInt(string(p), 10, 64) // as it was read
+	return driver.Int(n)
+}

@@ -1,0 +1,85 @@
+// Package driver is the seam between the store and a database. A database is
+// supported by implementing [DB] and [Conn]; the store's SQL stays as it is.
+//
+// SQL is written with $1-style placeholders. Errors that come back through this
+// seam are already of type *nexus.Error, classified by the database's own error
+// code, never by its text.
+package driver
+
+import "context"
+
+// DB is an open database. It is safe for concurrent use.
+type DB interface {
+	// Read runs fn, in which each statement sees the newest committed state.
+	// Writes in it are refused with nexus.CodeReadOnly.
+	Read(ctx context.Context, fn func(Conn) error) error
+
+	// Snapshot is a Read in which all statements see the same state.
+	Snapshot(ctx context.Context, fn func(Conn) error) error
+
+	// Write runs fn in a transaction, and returns nil only when the
+	// transaction is on disk. If fn returns an error or panics, what it did is
+	// undone. It may run fn more than once, each time on the state as if it
+	// had not run before, so fn must change nothing outside but what it would
+	// overwrite when run again.
+	Write(ctx context.Context, fn func(Conn) error) error
+
+	// Ping returns nil if the database answers.
+	Ping(ctx context.Context) error
+
+	// Health looks the database over. With deep, it also reads every page and
+	// checks every foreign key, which takes time in proportion to the data.
+	Health(ctx context.Context, deep bool) (Health, error)
+
+	// Tables lists the tables, without those of the database itself and of its
+	// migrator.
+	Tables(ctx context.Context) ([]string, error)
+
+	// Schema returns the statements that create everything in the database.
+	Schema(ctx context.Context) ([]string, error)
+
+	// Close waits for calls under way and releases everything.
+	Close() error
+}
+
+// Conn runs statements on one connection, within one transaction. It is for one
+// goroutine at a time, and only until the function that received it returns.
+type Conn interface {
+	// Exec runs a statement and returns the number of rows it changed.
+	Exec(ctx context.Context, sql string, args ...Arg) (int64, error)
+
+	// Query runs a statement and calls fn with each row. The row is valid until
+	// fn returns. An error of fn ends the query and is returned as it is.
+	Query(ctx context.Context, sql string, args []Arg, fn func(Row) error) error
+
+	// Savepoint runs fn; if fn returns an error or panics, what it did is
+	// undone and the transaction goes on.
+	Savepoint(ctx context.Context, fn func() error) error
+}
+
+// Row is a row of a result. Columns count from 0. Values are converted as far
+// as they can be: no value of another program makes a method fail.
+type Row interface {
+	Text(column int) string
+	Int(column int) int64
+	Float(column int) float64
+	IsNull(column int) bool
+	// Columns returns the names of the columns.
+	Columns() []string
+	// Value returns the value as nil, int64, float64, string or []byte.
+	Value(column int) any
+}
+
+// Health is the state of a database.
+type Health struct {
+	WAL           bool     `json:"wal"`            // the journal is a write-ahead log
+	ForeignKeys   bool     `json:"foreign_keys"`   // foreign keys are enforced
+	SchemaVersion int64    `json:"schema_version"` // the newest migration that is applied
+	LatestVersion int64    `json:"latest_version"` // the newest migration that this program knows
+	Problems      []string `json:"problems"`       // what is wrong, in words; empty if all is well
+}
+
+// OK reports whether all is well.
+func (h Health) OK() bool {
+	return h.WAL && h.ForeignKeys && h.SchemaVersion == h.LatestVersion && len(h.Problems) == 0
+}

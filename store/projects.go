@@ -1,0 +1,54 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/seed-c8812374/nexus"
+)
+
+// Projects is the service of projects.
+type Projects struct {
+	Service[nexus.Project, nexus.ProjectFilter, nexus.ProjectUpdate]
+}
+
+var projects = table[nexus.Project, nexus.ProjectFilter, nexus.ProjectUpdate]{
+	kind: nexus.KindProject,
+	columns: []column[nexus.Project]{
+		text("id", func(p *nexus.Project) *string { return &p.ID }),
+		text("name", func(p *nexus.Project) *string { return &p.Name }),
+		optional("description", func(p *nexus.Project) *string { return &p.Description }),
+		text("mode", func(p *nexus.Project) *nexus.ProjectMode { return &p.Mode }),
+		text("status", func(p *nexus.Project) *nexus.ProjectStatus { return &p.Status }),
+		text("root_path", func(p *nexus.Project) *string { return &p.RootPath }),
+		optional("repository_url", func(p *nexus.Project) *string { return &p.RepositoryURL }),
+		seconds("created_at", func(p *nexus.Project) *time.Time { return &p.CreatedAt }),
+		seconds("updated_at", func(p *nexus.Project) *time.Time { return &p.UpdatedAt }),
+		optionalSeconds("completed_at", func(p *nexus.Project) *time.Time { return &p.CompletedAt }),
+		integer("revision", func(p *nexus.Project) *int64 { return &p.Revision }).with("1"),
+		optional("plan_key", func(p *nexus.Project) *string { return &p.PlanKey }),
+	},
+	orders:  []string{"name", "created_at", "updated_at"},
+	touched: "updated_at",
+
+	id:       func(p *nexus.Project) *string { return &p.ID },
+	revision: func(p *nexus.Project) *int64 { return &p.Revision },
+	created:  func(p *nexus.Project) *time.Time { return &p.CreatedAt },
+
+	setDefaults:    (*nexus.Project).SetDefaults,
+	validate:       (*nexus.Project).Validate,
+	validateUpdate: (*nexus.Project).ValidateUpdate,
+	apply:          nexus.ProjectUpdate.Apply,
+	seen:           func(u nexus.ProjectUpdate) int64 { return u.Revision },
+	page:           func(f nexus.ProjectFilter) nexus.Page { return f.Page },
+	filter: func(w *where, f nexus.ProjectFilter) {
+		in(w, "status", f.Status)
+		equal(w, "mode", f.Mode)
+		equal(w, "plan_key", f.PlanKey)
+	},
+}.prepared()
+
+// CountByStatus counts the projects that the filter chooses, by status.
+func (s *Projects) CountByStatus(ctx context.Context, filter nexus.ProjectFilter) (map[nexus.ProjectStatus]int64, error) {
+	return countByStatus[nexus.ProjectStatus](ctx, &s.Service, filter)
+}

@@ -1,0 +1,232 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/store/driver"
+)
+
+// table says how entities of type E, with their filter F and update U, are kept.
+// Its one list of columns drives all statements.
+type table[E, F, U any] struct {
+	kind    nexus.Kind
+	columns []column[E]
+	orders  []string // columns that a list may be ordered by, besides id
+	touched string   // the column that every update sets, if there is one
+
+	// parents are the rows that this one refers to, for naming the one that is
+	// missing; children count what refers to this one.
+	parents  []parent[E]
+	children []child
+
+	id       func(*E) *string
+	revision func(*E) *int64
+	created  func(*E) *time.Time
+
+	setDefaults    func(*E, time.Time)
+	validate       func(*E) error
+	validateUpdate func(after, before *E) error
+	apply          func(U, *E, time.Time)
+	seen           func(U) int64 // the revision that the update is based on
+	page           func(F) nexus.Page
+	filter         func(*where, F)
+
+	insertSQL, selectSQL, getSQL, deleteSQL string
+}
+
+// parent is a column that holds the id of another entity.
+type parent[E any] struct {
+	kind nexus.Kind
+	id   func(*E) string
+}
+
+// child is a table whose column holds ids of this one, and keeps it from being
+// deleted.
+type child struct {
+	kind   nexus.Kind
+	column string
+}
+
+// prepared fills in the statements.
+func (t table[E, F, U]) prepared() *table[E, F, U] {
+	names := make([]string, len(t.columns))
+	places := make([]string, len(t.columns))
+	for i, c := range t.columns {
+		names[i], places[i] = c.Name, fmt.Sprintf("$%d", i+1)
+	}
+	list, name := strings.Join(names, ", "), t.kind.Table()
+	t.insertSQL = "INSERT INTO " + name + " (" + list + ") VALUES (" + strings.Join(places, ", ") + ")"
+	t.selectSQL = "SELECT " + list + " FROM " + name
+	t.getSQL = t.selectSQL + " WHERE id = $1"
+	t.deleteSQL = "DELETE FROM " + name + " WHERE id = $1"
+	return &t
+}
+
+func (t *table[E, F, U]) scan(e *E, r driver.Row) {
+	for i := range t.columns {
+		t.columns[i].scan(e, r, i)
+	}
+}
+
+// get reads the row with an id, or returns nil.
+func (t *table[E, F, U]) get(ctx context.Context, c driver.Conn, id string) (e *E, err error) {
+	err = c.Query(ctx, t.getSQL, []driver.Arg{driver.Text(id)}, func(r driver.Row) error {
+		e = new(E)
+		t.scan(e, r)
+		return nil
+	})
+	return e, err
+}
+
+func (t *table[E, F, U]) mustGet(ctx context.Context, c driver.Conn, id string) (*E, error) {
+	e, err := t.get(ctx, c, id)
+	if err == nil && e == nil {
+		err = &nexus.Error{Code: nexus.CodeNotFound, Kind: t.kind, ID: id, Message: "does not exist"}
+	}
+	return e, err
+}
+
+func (t *table[E, F, U]) insert(ctx context.Context, c driver.Conn, e *E) error {
+	*t.revision(e) = 1
+	args := make([]driver.Arg, len(t.columns))
+	for i := range t.columns {
+		args[i] = t.columns[i].arg(e)
+	}
+	_, err := c.Exec(ctx, t.insertSQL, args...)
+	return err
+}
+
+// update writes the columns in which after differs from before, and counts the
+// revision. If only the touched column differs, it writes nothing.
+func (t *table[E, F, U]) update(ctx context.Context, c driver.Conn, before, after *E) error {
+	var sql strings.Builder
+	var args []driver.Arg
+	changed := false
+	sql.WriteString("UPDATE " + t.kind.Table() + " SET ")
+	for i := range t.columns {
+		column := &t.columns[i]
+		value := column.arg(after)
+		if value == column.arg(before) {
+			continue
+		}
+		args = append(args, value)
+		fmt.Fprintf(&sql, "%s = $%d, ", column.Name, len(args))
+		changed = changed || column.Name != t.touched
+	}
+	if !changed {
+		*after = *before
+		return nil
+	}
+	args = append(args, driver.Text(*t.id(before)), driver.Int(*t.revision(before)))
+	fmt.Fprintf(&sql, "revision = revision + 1 WHERE id = $%d AND revision = $%d", len(args)-1, len(args))
+	n, err := c.Exec(ctx, sql.String(), args...)
+	if err == nil && n == 0 {
+		return t.stale(before, after, *t.revision(before))
+	}
+	*t.revision(after) = *t.revision(before) + 1
+	return err
+}
+
+// stale is the refusal of an update that is based on an old revision.
+func (t *table[E, F, U]) stale(stored, given *E, seen int64) error {
+	return &nexus.Error{
+		Code: nexus.CodeStale, Kind: t.kind, ID: *t.id(stored),
+		Message: fmt.Sprintf("has changed since: it is at revision %d, the update is based on %d", *t.revision(stored), seen),
+		Hint:    "read it again, and repeat the change if it still makes sense",
+		Stored:  stored, Given: given,
+	}
+}
+
+// explain turns what the database said about e into what the caller can use.
+func (t *table[E, F, U]) explain(ctx context.Context, run runner, e *E, err error) error {
+	if err == nil {
+		return nil
+	}
+	id := *t.id(e)
+	switch nexus.CodeOf(err) {
+	case nexus.CodeExists:
+		refused := &nexus.Error{
+			Code: nexus.CodeExists, Kind: t.kind, ID: id, Message: "exists already",
+			Hint: "read it, or choose another id",
+		}
+		if there, _ := t.exists(ctx, run, t.kind, id); !there {
+			refused.Message = "another " + string(t.kind) + " has its plan_key"
+			refused.Hint = "choose another plan_key"
+		}
+		return refused
+	case nexus.CodeReference:
+		for _, p := range t.parents {
+			parent := p.id(e)
+			if parent == "" {
+				continue
+			}
+			if there, lookErr := t.exists(ctx, run, p.kind, parent); lookErr == nil && !there {
+				return &nexus.Error{
+					Code: nexus.CodeReference, Kind: t.kind, ID: id,
+					Message: fmt.Sprintf("its %s %s does not exist", p.kind, parent),
+					Hint:    "create that first, or correct the id",
+				}
+			}
+		}
+	}
+	return err
+}
+
+func (t *table[E, F, U]) exists(ctx context.Context, run runner, kind nexus.Kind, id string) (there bool, err error) {
+	err = run.read(ctx, func(c driver.Conn) error {
+		return c.Query(ctx, "SELECT 1 FROM "+kind.Table()+" WHERE id = $1", []driver.Arg{driver.Text(id)},
+			func(driver.Row) error {
+				there = true
+				return nil
+			})
+	})
+	return there, err
+}
+
+// inUse says what keeps a row from being deleted.
+func (t *table[E, F, U]) inUse(ctx context.Context, run runner, id string) error {
+	refused := &nexus.Error{
+		Code: nexus.CodeInUse, Kind: t.kind, ID: id,
+		Message: "other rows refer to it", Hint: "change or delete those first; nothing was changed",
+	}
+	_ = run.read(ctx, func(c driver.Conn) error { // without it the message says less
+		for _, child := range t.children {
+			sql := "SELECT count(*) FROM " + child.kind.Table() + " WHERE " + child.column + " = $1"
+			err := c.Query(ctx, sql, []driver.Arg{driver.Text(id)}, func(r driver.Row) error {
+				if n := r.Int(0); n > 0 {
+					refused.Message = fmt.Sprintf("%d %s refer to it", n, child.kind.Table())
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return refused
+}
+
+// orderColumn returns the column with a name that a list may be ordered by.
+func (t *table[E, F, U]) orderColumn(name string) (*column[E], error) {
+	if name == "" {
+		name = "id"
+	}
+	if name == "id" || slices.Contains(t.orders, name) {
+		for i := range t.columns {
+			if t.columns[i].Name == name {
+				return &t.columns[i], nil
+			}
+		}
+	}
+	return nil, &nexus.Error{
+		Code: nexus.CodeInvalid, Kind: t.kind,
+		Problems: []nexus.Problem{{Field: "order_by", Message: fmt.Sprintf(
+			"is %q; it must be one of id, %s", name, strings.Join(t.orders, ", "))}},
+	}
+}
