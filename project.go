@@ -78,13 +78,14 @@ func (s ProjectStatus) CanBecome(next ProjectStatus) bool { return projectMachin
 func (s ProjectStatus) Next() []ProjectStatus { return projectMachine.next(s) }
 
 // SetDefaults gives a new project what it needs and does not have: an id, mode
-// genesis, status pending, and its times.
+// genesis, status pending, the current folder as its root path, and its times.
 func (p *Project) SetDefaults(now time.Time) {
 	if p.ID == "" {
 		p.ID = NewID(KindProject, now)
 	}
 	setDefault(&p.Mode, ModeGenesis)
 	setDefault(&p.Status, ProjectPending)
+	setDefault(&p.RootPath, ".")
 	setDefault(&p.CreatedAt, seconds(now))
 	setDefault(&p.UpdatedAt, p.CreatedAt)
 }

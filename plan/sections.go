@@ -28,7 +28,7 @@ func (a *applier) project() (*row[nexus.Project, nexus.ProjectUpdate], error) {
 		func(p *nexus.Project) string { return p.ID },
 		func(p *nexus.Project) int64 { return p.Revision }, stored)
 	s.declare(nexus.KindProject, e.Key, e.node)
-	base := nexus.Project{ID: s.ids[e.Key], RootPath: "."}
+	base := nexus.Project{ID: s.ids[e.Key]}
 	if s.stored[e.Key] != nil {
 		u.Status = nil
 	}

@@ -9,13 +9,7 @@ import (
 )
 
 // MigrationStatus says whether a migration has run.
-type MigrationStatus struct {
-	Version int64  `json:"version"`
-	Name    string `json:"name"` // of its file; empty if this program does not have it
-	Applied bool   `json:"applied"`
-	Changed bool   `json:"changed"` // has another text now than when it ran
-	User    bool   `json:"user"`    // is of the caller's own folder
-}
+type MigrationStatus = migration.Status
 
 // Migrations lists the migrations of Nexus and then the caller's own, as they
 // stand in the database at path. It changes nothing.

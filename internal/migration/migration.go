@@ -29,6 +29,15 @@ type Migration struct {
 	Checksum string // SHA-256 of the text, in hexadecimal
 }
 
+// Status says whether a migration has run.
+type Status struct {
+	Version int64  `json:"version"`
+	Name    string `json:"name"` // of its file; empty if this program does not have it
+	Applied bool   `json:"applied"`
+	Changed bool   `json:"changed"` // has another text now than when it ran
+	User    bool   `json:"user"`    // is of the caller's own folder
+}
+
 // Set is a folder of migrations and the table that tracks them.
 type Set struct {
 	Table      string

@@ -1,0 +1,68 @@
+// Command nexus is the command line of Nexus.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/seed-c8812374/nexus/internal/cli"
+	"github.com/seed-c8812374/nexus/internal/migration"
+	"github.com/seed-c8812374/nexus/sqlite"
+	"github.com/seed-c8812374/nexus/store"
+)
+
+// version is set when a release is linked.
+var version = ""
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return cli.Run(ctx, os.Args[1:], cli.Env{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		Terminal: term.IsTerminal(int(os.Stderr.Fd())),
+		Getenv:   os.Getenv,
+		Now:      time.Now,
+		Database: databases{},
+		Version:  buildVersion(),
+	})
+}
+
+func buildVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+// databases opens the databases that this program has drivers for.
+type databases struct{}
+
+func (databases) Open(ctx context.Context, s cli.Settings) (*store.DB, error) {
+	return sqlite.Open(ctx, s.Path, options(s))
+}
+
+func (databases) Migrations(ctx context.Context, s cli.Settings) ([]migration.Status, error) {
+	return sqlite.Migrations(ctx, s.Path, options(s))
+}
+
+func (databases) MigrateDown(ctx context.Context, s cli.Settings, all bool) ([]migration.Status, error) {
+	return sqlite.MigrateDown(ctx, s.Path, options(s), all)
+}
+
+func options(s cli.Settings) *sqlite.Options {
+	return &sqlite.Options{
+		Migrations: s.Migrations, NoSync: s.NoSync, ReadOnly: s.ReadOnly,
+		Logger: s.Logger, Debug: s.Debug, Now: s.Now,
+	}
+}

@@ -1,0 +1,166 @@
+// Package cli is the command line: it reads arguments, calls the store, and
+// prints. Whatever belongs to the outside world (streams, environment, clock,
+// how a database is opened) is given to it.
+//
+// docs/cli.md is the contract of what it prints and how it exits.
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-c8812374/nexus/internal/migration"
+	"github.com/seed-c8812374/nexus/store"
+)
+
+// DefaultPath is the database if neither --db nor DATABASE_PATH names one.
+const DefaultPath = "./data/nexus.db"
+
+// Env is the outside world.
+type Env struct {
+	In       io.Reader
+	Out, Err io.Writer
+	Terminal bool // Err is a terminal, so a progress bar can be drawn on it
+	Getenv   func(string) string
+	Now      func() time.Time
+	Database Database
+	Version  string
+}
+
+// Settings say which database to open, and how.
+type Settings struct {
+	Path       string
+	Migrations string // a folder of the user's own
+	ReadOnly   bool
+	NoSync     bool
+	Debug      bool
+	Logger     *slog.Logger
+	Now        func() time.Time
+}
+
+// Database is how databases are opened and migrated.
+type Database interface {
+	Open(context.Context, Settings) (*store.DB, error)
+	Migrations(context.Context, Settings) ([]migration.Status, error)
+	MigrateDown(ctx context.Context, s Settings, all bool) ([]migration.Status, error)
+}
+
+// Run runs one command and returns its exit code.
+func Run(ctx context.Context, args []string, env Env) int {
+	a := &app{Env: env}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(env.In)
+	root.SetOut(env.Out)
+	root.SetErr(env.Err)
+	if err := root.ExecuteContext(ctx); err != nil {
+		return a.fail(err)
+	}
+	return exitOK
+}
+
+// app is one run of the program.
+type app struct {
+	Env
+
+	// The flags that every command has.
+	db         string
+	migrations string
+	json       bool
+	readOnly   bool
+	noSync     bool
+	debug      bool
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "nexus",
+		Short: "The crash-safe memory of a team of coding agents",
+		Long: `Nexus keeps projects, features, tasks, agents and what became of them in one
+SQLite file. Commands change it only after the change is on disk.
+
+The database is the one of --db, else of DATABASE_PATH, else ` + DefaultPath + `.
+It is created, and its schema brought up to date, by whatever command comes first.`,
+		Example: `  nexus plan apply plan.json
+  nexus task list --status pending
+  nexus task update t1m837hj --status completed --json`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          group,
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.db, "db", "", "database `file` (default: $DATABASE_PATH, else "+DefaultPath+")")
+	flags.StringVar(&a.migrations, "migrations", "", "`folder` of your own migrations (default: $NEXUS_MIGRATIONS)")
+	flags.BoolVar(&a.json, "json", false, "print JSON, and nothing else, on standard output")
+	flags.BoolVar(&a.readOnly, "read-only", false, "refuse to change the database; can also read a newer one")
+	flags.BoolVar(&a.noSync, "no-sync", false, "do not wait for the disk: survives a crash, not a loss of power")
+	flags.BoolVar(&a.debug, "debug", false, "log every query, with arguments and duration, on standard error")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, err) })
+	root.SetHelpCommand(&cobra.Command{Hidden: true}) // --help does it, on every command
+
+	root.AddCommand(
+		a.projectCommand(), a.featureCommand(), a.subFeatureCommand(), a.taskCommand(), a.agentCommand(),
+		a.checkpointCommand(), a.requirementCommand(), a.metricCommand(), a.sessionCommand(),
+		a.planCommand(), a.importCommand(),
+		a.migrateCommand(), a.tablesCommand(), a.healthCommand(), a.schemaCommand(), a.versionCommand(),
+	)
+	root.InitDefaultCompletionCmd()
+	return root
+}
+
+// group runs a command that only has subcommands.
+func group(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	message := fmt.Sprintf("there is no command %q in %q", args[0], cmd.CommandPath())
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		message += fmt.Sprintf("; did you mean %q?", near[0])
+	}
+	return usage(cmd, fmt.Errorf("%s", message))
+}
+
+func (a *app) path() string {
+	if a.db != "" {
+		return a.db
+	}
+	if path := a.Getenv("DATABASE_PATH"); path != "" {
+		return path
+	}
+	return DefaultPath
+}
+
+func (a *app) settings() Settings {
+	s := Settings{
+		Path: a.path(), Migrations: a.migrations, ReadOnly: a.readOnly, NoSync: a.noSync, Debug: a.debug,
+		Logger: slog.New(&notes{out: a.Err}), Now: a.Now,
+	}
+	if s.Migrations == "" {
+		s.Migrations = a.Getenv("NEXUS_MIGRATIONS")
+	}
+	if a.debug {
+		s.Logger = slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	return s
+}
+
+// withDB opens the database, runs fn, and closes it. What fn prints comes after
+// the commit of what it did.
+func (a *app) withDB(ctx context.Context, fn func(*store.DB) error) (err error) {
+	db, err := a.Database.Open(ctx, a.settings())
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closeErr := db.Close(); err == nil {
+			err = closeErr
+		}
+	}()
+	return fn(db)
+}

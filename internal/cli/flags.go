@@ -1,0 +1,204 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/store"
+)
+
+// binder defines flags that set fields. What can be known only with an open
+// database, such as which id a prefix means, it does in resolve.
+type binder struct {
+	app     *app
+	flags   *pflag.FlagSet
+	pending []func(context.Context, *store.DB) error
+}
+
+func (b *binder) resolve(ctx context.Context, db *store.DB) error {
+	for _, fn := range b.pending {
+		if err := fn(ctx, db); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// kindOf is a type of flag: its name in the help, and how its text is read.
+type kindOf[T any] struct {
+	name  string
+	parse func(*app, string) (T, error)
+}
+
+// value is a flag of pflag that calls set with what it is given.
+type value[T any] struct {
+	app  *app
+	kind kindOf[T]
+	set  func(T)
+	text string
+}
+
+func (v *value[T]) String() string { return v.text }
+func (v *value[T]) Type() string   { return v.kind.name }
+
+func (v *value[T]) Set(text string) error {
+	parsed, err := v.kind.parse(v.app, text)
+	if err != nil {
+		return err
+	}
+	v.text = text
+	v.set(parsed)
+	return nil
+}
+
+// flag defines a flag that calls set.
+func flag[T any](b *binder, name, usage string, kind kindOf[T], set func(T)) {
+	v := &value[T]{app: b.app, kind: kind, set: set}
+	f := b.flags.VarPF(v, name, "", usage)
+	if kind.name == "bool" {
+		f.NoOptDefVal = "true"
+	}
+}
+
+// The types of flags.
+
+func texts[S ~string]() kindOf[S] {
+	return kindOf[S]{"text", func(a *app, s string) (S, error) {
+		if s != "-" {
+			return S(s), nil
+		}
+		text, err := io.ReadAll(a.In)
+		return S(strings.TrimSuffix(string(text), "\n")), err
+	}}
+}
+
+func words[S ~string]() kindOf[S] {
+	return kindOf[S]{"word", func(_ *app, s string) (S, error) { return S(s), nil }}
+}
+
+func numbers[I ~int | ~int64]() kindOf[I] {
+	return kindOf[I]{"number", func(_ *app, s string) (I, error) {
+		n, err := strconv.ParseInt(s, 10, 64)
+		if err != nil {
+			return 0, errors.New("not a whole number")
+		}
+		return I(n), nil
+	}}
+}
+
+var decimals = kindOf[float64]{"number", func(_ *app, s string) (float64, error) {
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		return 0, errors.New("not a number")
+	}
+	return f, nil
+}}
+
+var bools = kindOf[bool]{"bool", func(_ *app, s string) (bool, error) {
+	b, err := strconv.ParseBool(s)
+	if err != nil {
+		return false, errors.New("neither true nor false")
+	}
+	return b, nil
+}}
+
+var times = kindOf[time.Time]{"time", func(a *app, s string) (time.Time, error) {
+	switch s {
+	case "":
+		return time.Time{}, nil
+	case "now":
+		return a.Now().UTC().Truncate(time.Second), nil
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04", time.DateOnly} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, errors.New("not a time such as 2026-01-31T12:00:00Z, 2026-01-31 or now")
+}}
+
+var documents = kindOf[nexus.JSON]{"json", func(a *app, s string) (nexus.JSON, error) {
+	text, err := texts[string]().parse(a, s)
+	if err == nil && text != "" && !json.Valid([]byte(text)) {
+		err = errors.New("not valid JSON")
+	}
+	return nexus.JSON(text), err
+}}
+
+// lists are words with commas between them.
+func lists[S ~string]() kindOf[[]S] {
+	return kindOf[[]S]{"words", func(_ *app, s string) ([]S, error) {
+		list := []S{}
+		for word := range strings.SplitSeq(s, ",") {
+			if word = strings.TrimSpace(word); word != "" {
+				list = append(list, S(word))
+			}
+		}
+		return list, nil
+	}}
+}
+
+// reference defines a flag that holds the beginning of an id. An id that does
+// not exist stays as it is; the store says what is wrong with it.
+func reference(b *binder, name, usage string, kind nexus.Kind, set func(string)) {
+	flag(b, name, usage, kindOf[string]{"id", words[string]().parse}, func(prefix string) {
+		b.pending = append(b.pending, func(ctx context.Context, db *store.DB) error {
+			id, err := complete(ctx, db, kind, prefix)
+			set(id)
+			return err
+		})
+	})
+}
+
+// references defines a flag that holds several.
+func references(b *binder, name, usage string, kind nexus.Kind, set func([]string)) {
+	flag(b, name, usage, kindOf[[]string]{"ids", lists[string]().parse}, func(prefixes []string) {
+		b.pending = append(b.pending, func(ctx context.Context, db *store.DB) (err error) {
+			for i, prefix := range prefixes {
+				if prefixes[i], err = complete(ctx, db, kind, prefix); err != nil {
+					return err
+				}
+			}
+			set(prefixes)
+			return nil
+		})
+	})
+}
+
+// complete returns the id that begins with prefix, or prefix if there is none.
+func complete(ctx context.Context, db *store.DB, kind nexus.Kind, prefix string) (string, error) {
+	if prefix == "" {
+		return "", nil
+	}
+	id, err := resolverOf(&db.Services, kind)(ctx, prefix)
+	if nexus.CodeOf(err) == nexus.CodeNotFound {
+		return prefix, nil
+	}
+	return id, err
+}
+
+func resolverOf(db *store.Services, kind nexus.Kind) func(context.Context, string) (string, error) {
+	switch kind {
+	case nexus.KindProject:
+		return db.Projects.Resolve
+	case nexus.KindFeature:
+		return db.Features.Resolve
+	case nexus.KindSubFeature:
+		return db.SubFeatures.Resolve
+	case nexus.KindTask:
+		return db.Tasks.Resolve
+	case nexus.KindAgent:
+		return db.Agents.Resolve
+	default:
+		panic(fmt.Sprintf("no flag refers to a %s", kind))
+	}
+}

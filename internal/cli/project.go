@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/store"
+)
+
+var projectEntity = entity[nexus.Project, nexus.ProjectFilter, nexus.ProjectUpdate]{
+	kind: nexus.KindProject, use: "project",
+	what:    "A project is a piece of software that the agents build or change.",
+	example: `project create "Web shop" --root-path .`,
+
+	service: func(db *store.Services) *store.Service[nexus.Project, nexus.ProjectFilter, nexus.ProjectUpdate] {
+		return &db.Projects.Service
+	},
+	id:       func(p *nexus.Project) string { return p.ID },
+	page:     func(f *nexus.ProjectFilter) *nexus.Page { return &f.Page },
+	revision: func(u *nexus.ProjectUpdate) *int64 { return &u.Revision },
+	orders:   "name, created_at, updated_at",
+
+	argument: "NAME",
+	setArg:   func(p *nexus.Project, arg string) { p.Name = arg },
+	fields: []field[nexus.Project, nexus.ProjectUpdate]{
+		ownID[nexus.Project, nexus.ProjectUpdate](func(p *nexus.Project) *string { return &p.ID }),
+		both("name", "its name", texts[string](),
+			func(p *nexus.Project) *string { return &p.Name },
+			func(u *nexus.ProjectUpdate) **string { return &u.Name }),
+		both("description", "what it is", texts[string](),
+			func(p *nexus.Project) *string { return &p.Description },
+			func(u *nexus.ProjectUpdate) **string { return &u.Description }),
+		both("mode", "genesis (new software, the default) or evolution", words[nexus.ProjectMode](),
+			func(p *nexus.Project) *nexus.ProjectMode { return &p.Mode },
+			func(u *nexus.ProjectUpdate) **nexus.ProjectMode { return &u.Mode }),
+		both("status", "pending, planning, executing, paused, completed or failed", words[nexus.ProjectStatus](),
+			func(p *nexus.Project) *nexus.ProjectStatus { return &p.Status },
+			func(u *nexus.ProjectUpdate) **nexus.ProjectStatus { return &u.Status }),
+		both("root-path", "the folder of its source (default: .)", texts[string](),
+			func(p *nexus.Project) *string { return &p.RootPath },
+			func(u *nexus.ProjectUpdate) **string { return &u.RootPath }),
+		both("repository-url", "where its repository is", texts[string](),
+			func(p *nexus.Project) *string { return &p.RepositoryURL },
+			func(u *nexus.ProjectUpdate) **string { return &u.RepositoryURL }),
+		changed[nexus.Project]("completed-at", "when it was completed", times,
+			func(u *nexus.ProjectUpdate) **time.Time { return &u.CompletedAt }),
+		both("plan-key", "its name in plan documents", words[string](),
+			func(p *nexus.Project) *string { return &p.PlanKey },
+			func(u *nexus.ProjectUpdate) **string { return &u.PlanKey }),
+	},
+	filters: func(b *binder, f *nexus.ProjectFilter) {
+		flag(b, "status", "in one of these", lists[nexus.ProjectStatus](), func(v []nexus.ProjectStatus) { f.Status = v })
+		flag(b, "mode", "of this mode", words[nexus.ProjectMode](), func(v nexus.ProjectMode) { f.Mode = v })
+		flag(b, "plan-key", "with this name in plan documents", words[string](), func(v string) { f.PlanKey = v })
+	},
+
+	header: []string{"ID", "STATUS", "MODE", "UPDATED", "NAME"},
+	row: func(p *nexus.Project) []string {
+		return []string{p.ID, string(p.Status), string(p.Mode), date(p.UpdatedAt), p.Name}
+	},
+
+	load: func(ctx context.Context, db *store.DB, id string, kinds []nexus.Kind) (*nexus.Project, error) {
+		return db.Projects.Load(ctx, id, kinds...)
+	},
+	related: []nexus.Kind{
+		nexus.KindFeature, nexus.KindSubFeature, nexus.KindTask, nexus.KindCheckpoint,
+		nexus.KindRequirement, nexus.KindMetric, nexus.KindSession,
+	},
+	count: counter(func(db *store.DB) func(context.Context, nexus.ProjectFilter) (map[nexus.ProjectStatus]int64, error) {
+		return db.Projects.CountByStatus
+	}),
+	protect: protectProject,
+}
+
+func (a *app) projectCommand() *cobra.Command { return projectEntity.command(a) }
+
+// protectProject refuses to delete a project with all that belongs to it, unless
+// that is what the user wants.
+func protectProject(ctx context.Context, db *store.DB, id string, cascade bool) error {
+	if cascade {
+		return nil
+	}
+	features, err := db.Features.Count(ctx, nexus.FeatureFilter{ProjectID: id})
+	if err != nil {
+		return err
+	}
+	tasks, err := db.Tasks.Count(ctx, nexus.TaskFilter{ProjectID: id})
+	if err != nil || features+tasks == 0 {
+		return err
+	}
+	return &nexus.Error{
+		Code: nexus.CodeInUse, Kind: nexus.KindProject, ID: id,
+		Message: fmt.Sprintf("has %d features and %d tasks, which would be deleted with it", features, tasks),
+		Hint:    "nothing was deleted; to delete all of it, add --cascade",
+	}
+}

@@ -1,0 +1,115 @@
+package cli
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/store"
+)
+
+var taskEntity = entity[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
+	kind: nexus.KindTask, use: "task",
+	what:    "A task is a piece of work for one agent.",
+	example: `task create "Write the parser" --project p1m837hj --depends-on t1m837hj,t1m837hk`,
+
+	service: func(db *store.Services) *store.Service[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate] {
+		return &db.Tasks.Service
+	},
+	id:       func(t *nexus.Task) string { return t.ID },
+	page:     func(f *nexus.TaskFilter) *nexus.Page { return &f.Page },
+	revision: func(u *nexus.TaskUpdate) *int64 { return &u.Revision },
+	orders:   "priority, name, created_at, updated_at",
+
+	argument: "NAME",
+	setArg:   func(t *nexus.Task, arg string) { t.Name = arg },
+	fields: []field[nexus.Task, nexus.TaskUpdate]{
+		ownID[nexus.Task, nexus.TaskUpdate](func(t *nexus.Task) *string { return &t.ID }),
+		one[nexus.Task, nexus.TaskUpdate]("project", "the project it belongs to", nexus.KindProject,
+			func(t *nexus.Task) *string { return &t.ProjectID }, nil),
+		one[nexus.Task, nexus.TaskUpdate]("feature", "the feature it is for", nexus.KindFeature,
+			func(t *nexus.Task) *string { return &t.FeatureID }, func(u *nexus.TaskUpdate) **string { return &u.FeatureID }),
+		one[nexus.Task, nexus.TaskUpdate]("sub-feature", "the sub-feature it is for", nexus.KindSubFeature,
+			func(t *nexus.Task) *string { return &t.SubFeatureID }, func(u *nexus.TaskUpdate) **string { return &u.SubFeatureID }),
+		both("name", "its name", texts[string](),
+			func(t *nexus.Task) *string { return &t.Name },
+			func(u *nexus.TaskUpdate) **string { return &u.Name }),
+		both("description", "what is to be done", texts[string](),
+			func(t *nexus.Task) *string { return &t.Description },
+			func(u *nexus.TaskUpdate) **string { return &u.Description }),
+		both("status", "pending, assigned, in_progress, blocked, completed, failed, skipped or escalated", words[nexus.TaskStatus](),
+			func(t *nexus.Task) *nexus.TaskStatus { return &t.Status },
+			func(u *nexus.TaskUpdate) **nexus.TaskStatus { return &u.Status }),
+		both("size", "atomic or small", words[nexus.TaskSize](),
+			func(t *nexus.Task) *nexus.TaskSize { return &t.Size },
+			func(u *nexus.TaskUpdate) **nexus.TaskSize { return &u.Size }),
+		both("priority", "critical, high, medium or low", words[nexus.TaskPriority](),
+			func(t *nexus.Task) *nexus.TaskPriority { return &t.Priority },
+			func(u *nexus.TaskUpdate) **nexus.TaskPriority { return &u.Priority }),
+		both("agent", "the agent it is assigned to", words[string](),
+			func(t *nexus.Task) *string { return &t.AssignedAgent },
+			func(u *nexus.TaskUpdate) **string { return &u.AssignedAgent }),
+		both("worktree", "the folder it is done in", texts[string](),
+			func(t *nexus.Task) *string { return &t.WorktreePath },
+			func(u *nexus.TaskUpdate) **string { return &u.WorktreePath }),
+		both("branch", "the branch it is done on", texts[string](),
+			func(t *nexus.Task) *string { return &t.BranchName },
+			func(u *nexus.TaskUpdate) **string { return &u.BranchName }),
+		several("depends-on", "the tasks that come first", nexus.KindTask,
+			func(t *nexus.Task) *[]string { return &t.DependsOn },
+			func(u *nexus.TaskUpdate) **[]string { return &u.DependsOn }),
+		both("blocked-by", "what holds it back, in words", texts[string](),
+			func(t *nexus.Task) *string { return &t.BlockedBy },
+			func(u *nexus.TaskUpdate) **string { return &u.BlockedBy }),
+		both("qa-iterations", "how often it has been reviewed", numbers[int](),
+			func(t *nexus.Task) *int { return &t.QAIterations },
+			func(u *nexus.TaskUpdate) **int { return &u.QAIterations }),
+		both("max-iterations", "how often it may be (default: 50)", numbers[int](),
+			func(t *nexus.Task) *int { return &t.MaxIterations },
+			func(u *nexus.TaskUpdate) **int { return &u.MaxIterations }),
+		both("estimated-minutes", "how long it may take (default: 15)", numbers[int](),
+			func(t *nexus.Task) *int { return &t.EstimatedMinutes },
+			func(u *nexus.TaskUpdate) **int { return &u.EstimatedMinutes }),
+		changed[nexus.Task]("actual-minutes", "how long it took", numbers[int](),
+			func(u *nexus.TaskUpdate) **int { return &u.ActualMinutes }),
+		both("started-at", "when it was started", times,
+			func(t *nexus.Task) *time.Time { return &t.StartedAt },
+			func(u *nexus.TaskUpdate) **time.Time { return &u.StartedAt }),
+		both("completed-at", "when it was completed", times,
+			func(t *nexus.Task) *time.Time { return &t.CompletedAt },
+			func(u *nexus.TaskUpdate) **time.Time { return &u.CompletedAt }),
+		both("metadata", "anything to keep with it", documents,
+			func(t *nexus.Task) *nexus.JSON { return &t.Metadata },
+			func(u *nexus.TaskUpdate) **nexus.JSON { return &u.Metadata }),
+		both("plan-key", "its name in plan documents", words[string](),
+			func(t *nexus.Task) *string { return &t.PlanKey },
+			func(u *nexus.TaskUpdate) **string { return &u.PlanKey }),
+	},
+	filters: func(b *binder, f *nexus.TaskFilter) {
+		reference(b, "project", "of this project", nexus.KindProject, func(id string) { f.ProjectID = id })
+		reference(b, "feature", "of this feature", nexus.KindFeature, func(id string) { f.FeatureID = id })
+		reference(b, "sub-feature", "of this sub-feature", nexus.KindSubFeature, func(id string) { f.SubFeatureID = id })
+		flag(b, "status", "in one of these", lists[nexus.TaskStatus](), func(v []nexus.TaskStatus) { f.Status = v })
+		flag(b, "priority", "of one of these", lists[nexus.TaskPriority](), func(v []nexus.TaskPriority) { f.Priority = v })
+		flag(b, "agent", "assigned to this agent", words[string](), func(v string) { f.AssignedAgent = v })
+	},
+
+	header: []string{"ID", "STATUS", "PRIORITY", "AGENT", "NAME"},
+	row: func(t *nexus.Task) []string {
+		return []string{t.ID, string(t.Status), string(t.Priority), t.AssignedAgent, t.Name}
+	},
+
+	load: func(ctx context.Context, db *store.DB, id string, kinds []nexus.Kind) (*nexus.Task, error) {
+		return db.Tasks.Load(ctx, id, kinds...)
+	},
+	related: []nexus.Kind{
+		nexus.KindProject, nexus.KindFeature, nexus.KindSubFeature,
+	},
+	count: counter(func(db *store.DB) func(context.Context, nexus.TaskFilter) (map[nexus.TaskStatus]int64, error) {
+		return db.Tasks.CountByStatus
+	}),
+}
+
+func (a *app) taskCommand() *cobra.Command { return taskEntity.command(a) }
