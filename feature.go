@@ -152,4 +152,5 @@ type FeatureFilter struct {
 	ProjectID string
 	Status    []FeatureStatus   // any of these
 	Priority  []FeaturePriority // any of these
+	PlanKey   string
 }

@@ -106,4 +106,5 @@ type RequirementFilter struct {
 	Category  string
 	Priority  []RequirementPriority // any of these
 	Validated *bool
+	PlanKey   string
 }

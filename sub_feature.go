@@ -85,4 +85,5 @@ type SubFeatureFilter struct {
 	ProjectID string // of the feature
 	FeatureID string
 	Status    []FeatureStatus // any of these
+	PlanKey   string
 }

@@ -254,4 +254,5 @@ type TaskFilter struct {
 	Status        []TaskStatus   // any of these
 	Priority      []TaskPriority // any of these
 	AssignedAgent string
+	PlanKey       string
 }

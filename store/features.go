@@ -51,6 +51,7 @@ var features = table[nexus.Feature, nexus.FeatureFilter, nexus.FeatureUpdate]{
 		equal(w, "project_id", f.ProjectID)
 		in(w, "status", f.Status)
 		in(w, "priority", f.Priority)
+		equal(w, "plan_key", f.PlanKey)
 	},
 }.prepared()
 

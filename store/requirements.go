@@ -48,5 +48,6 @@ var requirements = table[nexus.Requirement, nexus.RequirementFilter, nexus.Requi
 		if f.Validated != nil {
 			w.condition("coalesce(validated, 0) <> 0 = ?", boolArg(*f.Validated))
 		}
+		equal(w, "plan_key", f.PlanKey)
 	},
 }.prepared()

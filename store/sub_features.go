@@ -49,6 +49,7 @@ var subFeatures = table[nexus.SubFeature, nexus.SubFeatureFilter, nexus.SubFeatu
 		}
 		equal(w, "feature_id", f.FeatureID)
 		in(w, "status", f.Status)
+		equal(w, "plan_key", f.PlanKey)
 	},
 }.prepared()
 

@@ -66,6 +66,7 @@ var tasks = table[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
 		in(w, "status", f.Status)
 		inArgs(w, "priority", f.Priority, priorityArg)
 		equal(w, "assigned_agent", f.AssignedAgent)
+		equal(w, "plan_key", f.PlanKey)
 	},
 }.prepared()
 

@@ -211,6 +211,7 @@ func (d *entity[E, F, U]) relations(cmd *cobra.Command, names []string) (kinds [
 func (d *entity[E, F, U]) listCommand(a *app) *cobra.Command {
 	filter := new(F)
 	page := d.page(filter)
+	var idsOnly bool
 	cmd := &cobra.Command{
 		Use: "list", Short: "List " + plural(d.use), Args: noArgs,
 		Long: "List " + plural(d.use) + ", 50 at a time.\n\nWith --json, next_cursor is there if there are more; give it to --cursor.",
@@ -221,6 +222,7 @@ func (d *entity[E, F, U]) listCommand(a *app) *cobra.Command {
 	flags.StringVar(&page.OrderBy, "order", "", "order by this `column`: id, "+d.orders+" (default: id, which is the order of creation)")
 	flags.BoolVar(&page.Descending, "desc", false, "in descending order")
 	flags.IntVar(&page.Limit, "limit", 50, "at most this many; 0 is all")
+	flags.BoolVar(&idsOnly, "ids", false, "print only the ids, one a line")
 	flags.StringVar(&page.Cursor, "cursor", "", "go on where the `page` before ended")
 	b := &binder{app: a, flags: flags}
 	d.filters(b, filter)
@@ -240,7 +242,12 @@ func (d *entity[E, F, U]) listCommand(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.printPage(list, cursor, func(out io.Writer) error { return d.table(out, list, cursor) })
+		return a.printPage(list, cursor, func(out io.Writer) error {
+			if idsOnly {
+				return d.ids(out, list)
+			}
+			return d.table(out, list, cursor)
+		})
 	}
 	return cmd
 }
@@ -260,6 +267,15 @@ func (d *entity[E, F, U]) page1(ctx context.Context, db *store.DB, filter *F) (l
 		cursor, err = d.service(&db.Services).Cursor(*page, &list[limit-1])
 	}
 	return list, cursor, err
+}
+
+func (d *entity[E, F, U]) ids(out io.Writer, list []E) error {
+	for i := range list {
+		if _, err := fmt.Fprintln(out, oneLine(d.id(&list[i]))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (d *entity[E, F, U]) table(out io.Writer, list []E, cursor string) error {

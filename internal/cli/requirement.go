@@ -55,6 +55,7 @@ var requirementEntity = entity[nexus.Requirement, nexus.RequirementFilter, nexus
 		flag(b, "category", "of this category", words[string](), func(v string) { f.Category = v })
 		flag(b, "priority", "of one of these", lists[nexus.RequirementPriority](), func(v []nexus.RequirementPriority) { f.Priority = v })
 		flag(b, "validated", "checked, or with =false not yet", bools, func(v bool) { f.Validated = &v })
+		flag(b, "plan-key", "with this name in plan documents", words[string](), func(v string) { f.PlanKey = v })
 	},
 
 	header: []string{"ID", "PRIORITY", "CATEGORY", "VALIDATED", "DESCRIPTION"},

@@ -94,6 +94,7 @@ var taskEntity = entity[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
 		flag(b, "status", "in one of these", lists[nexus.TaskStatus](), func(v []nexus.TaskStatus) { f.Status = v })
 		flag(b, "priority", "of one of these", lists[nexus.TaskPriority](), func(v []nexus.TaskPriority) { f.Priority = v })
 		flag(b, "agent", "assigned to this agent", words[string](), func(v string) { f.AssignedAgent = v })
+		flag(b, "plan-key", "with this name in plan documents", words[string](), func(v string) { f.PlanKey = v })
 	},
 
 	header: []string{"ID", "STATUS", "PRIORITY", "AGENT", "NAME"},

@@ -1,0 +1,56 @@
+# make help lists what there is.
+.DEFAULT_GOAL := build
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+GOTOOL  := go tool -modfile=tools/go.mod
+
+.PHONY: help
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+.PHONY: build
+build: ## build bin/nexus, static
+	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/nexus ./cmd/nexus
+
+.PHONY: test
+test: ## run all tests
+	go test ./...
+	go -C tools test ./...
+
+.PHONY: race
+race: ## run the tests of concurrent code with the race detector
+	go test -race . ./store/... ./storetest/... ./sqlite/... ./plan/...
+
+.PHONY: fuzz
+fuzz: ## fuzz every parser for half a minute each
+	./scripts/fuzz.sh 30s
+
+.PHONY: lint
+lint: ## check format, vet, staticcheck
+	@out="$$($(GOTOOL) gofumpt -l .)"; test -z "$$out" || { echo "not gofumpt-ed:"; echo "$$out"; exit 1; }
+	go vet ./...
+	go -C tools vet ./...
+	$(GOTOOL) staticcheck ./...
+	go -C tools tool staticcheck ./...
+	go mod tidy -diff
+	go -C tools mod tidy -diff
+
+.PHONY: cross
+cross: ## compile for the other platforms
+	for os in linux darwin windows; do for arch in amd64 arm64; do \
+		echo "$$os/$$arch"; CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -o /dev/null ./cmd/nexus || exit 1; \
+	done; done
+
+.PHONY: demo
+demo: build ## a tour, in ./data/nexus.db
+	./examples/demo.sh
+
+.PHONY: bench
+bench: ## measure speed and size, and print the table of docs/benchmarks.md
+	go test -run '^$$' -bench . -benchtime 200ms ./sqlite
+	go run ./internal/bench
+
+.PHONY: migration
+migration: ## write the next migration from the Go columns: make migration NAME=add_owner
+	go -C tools run ./migration -name "$(NAME)" -dir ../sqlite/migrations
