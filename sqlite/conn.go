@@ -196,6 +196,16 @@ func (c *conn) exec(sql string) error {
 	return classify(c.path, err)
 }
 
+// execAll runs statements until one fails.
+func (c *conn) execAll(statements ...string) error {
+	for _, sql := range statements {
+		if err := c.exec(sql); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (c *conn) step(sql string) error {
 	s, err := c.prepare(sql)
 	if err != nil {

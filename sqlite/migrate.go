@@ -37,6 +37,16 @@ func (d *db) schemaState(ctx context.Context, c *conn) (s schemaState, err error
 	return s, nil
 }
 
+// patientState is schemaState, waiting for a process that holds an exclusive
+// lock, as when it changes the journal mode.
+func (d *db) patientState(ctx context.Context, c *conn) (s schemaState, err error) {
+	err = patiently(ctx, d.options.Patience, func() error {
+		s, err = d.schemaState(ctx, c)
+		return err
+	})
+	return s, err
+}
+
 func (s *schemaState) upToDate() bool {
 	return len(s.ownDiff.Pending) == 0 && len(s.userDiff.Pending) == 0
 }
@@ -51,11 +61,7 @@ func (s *schemaState) version() (newest int64) {
 
 // bringUpToDate makes the schema what this program expects.
 func (d *db) bringUpToDate(ctx context.Context, c *conn) error {
-	var state schemaState
-	err := patiently(ctx, d.options.Patience, func() (err error) {
-		state, err = d.schemaState(ctx, c)
-		return err
-	})
+	state, err := d.patientState(ctx, c)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func Migrations(ctx context.Context, path string, options *Options) ([]Migration
 	}
 	var list []MigrationStatus
 	err := d.withConnection(func(c *conn) error {
-		state, err := d.schemaState(ctx, c)
+		state, err := d.patientState(ctx, c)
 		if err != nil {
 			return err
 		}
@@ -93,7 +93,7 @@ func MigrateDown(ctx context.Context, path string, options *Options, all bool) (
 		},
 	}
 	err := d.withConnection(func(c *conn) error {
-		state, err := d.schemaState(ctx, c)
+		state, err := d.patientState(ctx, c)
 		if err != nil {
 			return err
 		}

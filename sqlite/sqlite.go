@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -130,7 +131,7 @@ func open(ctx context.Context, path string, o Options) (_ *db, err error) {
 	if err := d.bringUpToDate(ctx, first); err != nil {
 		return nil, errors.Join(err, first.close())
 	}
-	if err := first.exec("PRAGMA query_only = ON"); err != nil {
+	if err := first.becomeReader(); err != nil {
 		return nil, errors.Join(err, first.close())
 	}
 
@@ -158,14 +159,17 @@ func (d *db) connect() (*conn, error) {
 		c.log = d.options.Logger
 	}
 	sq.SetInterrupt(c.interrupt)
-	for _, pragma := range [...]string{
-		"PRAGMA foreign_keys = ON",
-		"PRAGMA synchronous = " + d.synchronous(),
-		"PRAGMA temp_store = MEMORY",
-	} {
-		if err := c.exec(pragma); err != nil {
-			return nil, errors.Join(err, c.close())
-		}
+	// patiently waits better than SQLite: with an end, and until a context ends.
+	sq.SetBusyTimeout(0)
+	err = patiently(context.Background(), d.options.Patience, func() error {
+		return c.execAll(
+			"PRAGMA foreign_keys = ON",
+			"PRAGMA synchronous = "+d.synchronous(),
+			"PRAGMA temp_store = MEMORY",
+		)
+	})
+	if err != nil {
+		return nil, errors.Join(err, c.close())
 	}
 	return c, nil
 }
@@ -175,10 +179,18 @@ func (d *db) connectReader() (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.exec("PRAGMA query_only = ON"); err != nil {
+	if err := c.becomeReader(); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
 	return c, nil
+}
+
+// becomeReader makes a connection refuse to write. A read waits for another
+// process only at rare moments, such as when that recovers the log or removes
+// it; then it waits until its context ends.
+func (c *conn) becomeReader() error {
+	c.sq.SetBlockOnBusy()
+	return c.exec("PRAGMA query_only = ON")
 }
 
 // connectWriter opens the writer's connection. The write-ahead log is copied by
@@ -188,16 +200,12 @@ func (d *db) connectWriter() (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The commit queue waits with more patience than SQLite, and can be
-	// interrupted.
-	c.sq.SetBusyTimeout(0)
-	for _, pragma := range [...]string{
-		"PRAGMA wal_autocheckpoint = 16000", // walForcePages
-		"PRAGMA journal_size_limit = 67108864",
-	} {
-		if err := c.exec(pragma); err != nil {
-			return nil, errors.Join(err, c.close())
-		}
+	err = c.execAll(
+		fmt.Sprintf("PRAGMA wal_autocheckpoint = %d", walForcePages),
+		fmt.Sprintf("PRAGMA journal_size_limit = %d", walKeptBytes),
+	)
+	if err != nil {
+		return nil, errors.Join(err, c.close())
 	}
 	return c, nil
 }

@@ -15,6 +15,9 @@ const (
 	walForcePages = 16 * walCopyPages // SQLite copies it within a commit; the last resort
 )
 
+// walKeptBytes is how long the file may stay after the log has been copied.
+const walKeptBytes = 64 << 20
+
 // walPause is the least time between two looks at the log.
 const walPause = 50 * time.Millisecond
 
