@@ -21,7 +21,7 @@ func TestDrizzleDatabaseIsAdopted(t *testing.T) {
 	}
 }
 
-func adopt(t *testing.T, journal string) {
+func adopt(t testing.TB, journal string) {
 	path := filepath.Join(t.TempDir(), "nexus.db")
 	d := startDrizzle(t, path)
 	do[any](t, d, "sql", request{"text": "PRAGMA journal_mode = " + journal})
@@ -114,12 +114,12 @@ func adopt(t *testing.T, journal string) {
 	mustEqual(t, "read by Drizzle after Nexus has deleted projects", left.plus(nil), do[content](t, d, "read", nil))
 }
 
-func drizzleMigrations(t *testing.T, d *drizzle) []row {
+func drizzleMigrations(t testing.TB, d *drizzle) []row {
 	t.Helper()
 	return do[[]row](t, d, "sql", request{"text": "SELECT * FROM __drizzle_migrations"})
 }
 
-func backupsOf(t *testing.T, path string) []string {
+func backupsOf(t testing.TB, path string) []string {
 	t.Helper()
 	files, err := filepath.Glob(path + ".backup-*[Z0-9]")
 	if err != nil {

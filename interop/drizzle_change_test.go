@@ -56,7 +56,7 @@ func TestDrizzleUpdatesOurs(t *testing.T) {
 	mustRevise(t, db, "tasks", "x-t1", 5)
 }
 
-func mustRevise(t *testing.T, db *store.DB, table, id string, want int64) {
+func mustRevise(t testing.TB, db *store.DB, table, id string, want int64) {
 	t.Helper()
 	if got := revision(t, db, table, id); got != want {
 		t.Errorf("%s %s is at revision %d, want %d", table, id, got, want)

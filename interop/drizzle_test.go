@@ -27,7 +27,7 @@ type drizzle struct {
 }
 
 // startDrizzle starts the Drizzle program on the database at path.
-func startDrizzle(t *testing.T, path string) *drizzle {
+func startDrizzle(t testing.TB, path string) *drizzle {
 	t.Helper()
 	d := &drizzle{process: exec.Command(node(t), filepath.Join(drizzleFolder, "program.mjs"), path)}
 	d.process.Stderr = &d.log
@@ -46,7 +46,7 @@ func startDrizzle(t *testing.T, path string) *drizzle {
 
 // close ends the program, which closes its database. A second time it does
 // nothing.
-func (d *drizzle) close(t *testing.T) {
+func (d *drizzle) close(t testing.TB) {
 	t.Helper()
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -89,7 +89,7 @@ func (d *drizzle) try(op string, args request) (answer json.RawMessage, refusal 
 }
 
 // do asks the program something that must succeed.
-func do[A any](t *testing.T, d *drizzle, op string, args request) (answer A) {
+func do[A any](t testing.TB, d *drizzle, op string, args request) (answer A) {
 	t.Helper()
 	text, refusal, err := d.try(op, args)
 	if err == nil && refusal == "" {
@@ -102,7 +102,7 @@ func do[A any](t *testing.T, d *drizzle, op string, args request) (answer A) {
 }
 
 // refused asks the program something that must fail with a message.
-func refused(t *testing.T, d *drizzle, message, op string, args request) {
+func refused(t testing.TB, d *drizzle, message, op string, args request) {
 	t.Helper()
 	_, refusal, err := d.try(op, args)
 	if err != nil || !strings.Contains(refusal, message) {
@@ -112,7 +112,7 @@ func refused(t *testing.T, d *drizzle, message, op string, args request) {
 
 // insertForeign lets the Drizzle program insert foreignRows, and checks what
 // RETURNING returns.
-func insertForeign(t *testing.T, d *drizzle) content {
+func insertForeign(t testing.TB, d *drizzle) content {
 	t.Helper()
 	rows := foreignRows()
 	for _, table := range contract {
@@ -126,7 +126,7 @@ func insertForeign(t *testing.T, d *drizzle) content {
 
 // shared returns a database that Nexus has made and filled, and that the Drizzle
 // program has open at the same time.
-func shared(t *testing.T) (*store.DB, *drizzle, content) {
+func shared(t testing.TB) (*store.DB, *drizzle, content) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "nexus.db")
 	db := openNexus(t, path)

@@ -14,7 +14,7 @@ const awkward = "O'Brien's \"plan\"; --\n\tzwei Zeilen, 計画 🚀 \\n ${x} `y`
 
 // fillWithNexus stores rows of each entity through the services: one with every
 // column, one with as few as possible. It returns what must be in the file.
-func fillWithNexus(t *testing.T, db *store.DB) content {
+func fillWithNexus(t testing.TB, db *store.DB) content {
 	t.Helper()
 	at := func(day int) time.Time { return time.Date(2026, 1, day, 12, 0, 0, 0, time.UTC) }
 	minutes := 0 // a measured zero is not the same as nothing measured
@@ -106,7 +106,7 @@ func fillWithNexus(t *testing.T, db *store.DB) content {
 // awkwardID is an id that other programs may well use.
 const awkwardID = "feature/計画's <1>"
 
-func created[E, F, U any](t *testing.T, s *store.Service[E, F, U], entities []*E, toRow func(*E) row) (rows []row) {
+func created[E, F, U any](t testing.TB, s *store.Service[E, F, U], entities []*E, toRow func(*E) row) (rows []row) {
 	t.Helper()
 	if err := s.CreateMany(t.Context(), entities); err != nil {
 		t.Fatal(err)

@@ -32,7 +32,7 @@ var installed = sync.OnceValue(install)
 
 // node returns the path of Node, with the packages of the Drizzle program in
 // place.
-func node(t *testing.T) string {
+func node(t testing.TB) string {
 	t.Helper()
 	path := program(t, "node", nodeInstall)
 	program(t, "npm", nodeInstall)

@@ -12,7 +12,7 @@ import (
 const requireAll = "NEXUS_TEST_REQUIRE_ALL"
 
 // missing ends a test that cannot run on this machine.
-func missing(t *testing.T, format string, args ...any) {
+func missing(t testing.TB, format string, args ...any) {
 	t.Helper()
 	message := fmt.Sprintf(format, args...)
 	if os.Getenv(requireAll) == "1" {
@@ -22,7 +22,7 @@ func missing(t *testing.T, format string, args ...any) {
 }
 
 // program returns the path of a program that the test runs.
-func program(t *testing.T, name, install string) string {
+func program(t testing.TB, name, install string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {

@@ -41,7 +41,7 @@ func (c content) plus(more content) content {
 }
 
 // openNexus opens a database, and looks it over when the test is done.
-func openNexus(t *testing.T, path string) *store.DB {
+func openNexus(t testing.TB, path string) *store.DB {
 	t.Helper()
 	db, err := sqlite.Open(t.Context(), path, &sqlite.Options{
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
@@ -55,7 +55,7 @@ func openNexus(t *testing.T, path string) *store.DB {
 
 // closeNexus closes a database that has to be in order. A second time it does
 // nothing.
-func closeNexus(t *testing.T, db *store.DB) {
+func closeNexus(t testing.TB, db *store.DB) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context()) // also for cleanups
 	health, err := db.Health(ctx, true)
@@ -73,7 +73,7 @@ func closeNexus(t *testing.T, db *store.DB) {
 }
 
 // stored reads the contract's columns as they are in the file.
-func stored(t *testing.T, db *store.DB) content {
+func stored(t testing.TB, db *store.DB) content {
 	t.Helper()
 	all := make(content)
 	for _, table := range contract {
@@ -84,7 +84,7 @@ func stored(t *testing.T, db *store.DB) content {
 }
 
 // revision reads how often a row has changed.
-func revision(t *testing.T, db *store.DB, table string, id any) int64 {
+func revision(t testing.TB, db *store.DB, table string, id any) int64 {
 	t.Helper()
 	rows := query(t, db, "SELECT revision FROM "+table+" WHERE id = $1", id)
 	if len(rows) != 1 {
@@ -94,7 +94,7 @@ func revision(t *testing.T, db *store.DB, table string, id any) int64 {
 }
 
 // typed reads everything through the services, as users of the library do.
-func typed(t *testing.T, db *store.DB) content {
+func typed(t testing.TB, db *store.DB) content {
 	t.Helper()
 	return content{
 		"projects":     listed(t, &db.Projects.Service, projectRow),
@@ -109,7 +109,7 @@ func typed(t *testing.T, db *store.DB) content {
 	}
 }
 
-func listed[E, F, U any](t *testing.T, s *store.Service[E, F, U], toRow func(*E) row) (rows []row) {
+func listed[E, F, U any](t testing.TB, s *store.Service[E, F, U], toRow func(*E) row) (rows []row) {
 	t.Helper()
 	var everything F
 	list, err := s.List(t.Context(), everything)
@@ -142,14 +142,14 @@ func asRead(c content) content {
 
 // mustEqual compares two values that can be written as JSON, and says where they
 // differ.
-func mustEqual(t *testing.T, what string, want, got any) {
+func mustEqual(t testing.TB, what string, want, got any) {
 	t.Helper()
 	if list := differences("", plain(t, want), plain(t, got)); len(list) > 0 {
 		t.Errorf("%s:\n%s", what, strings.Join(list, "\n"))
 	}
 }
 
-func plain(t *testing.T, value any) (result any) {
+func plain(t testing.TB, value any) (result any) {
 	t.Helper()
 	text, err := json.Marshal(value)
 	if err == nil {

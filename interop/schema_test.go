@@ -44,7 +44,7 @@ func TestSchemaIsTheContract(t *testing.T) {
 // checkSchema compares every table, column, foreign key and index of the
 // contract with the database. same says whether two declared types or defaults
 // are the same, the contract's first.
-func checkSchema(t *testing.T, db *store.DB, same func(want, got string) bool) {
+func checkSchema(t testing.TB, db *store.DB, same func(want, got string) bool) {
 	t.Helper()
 	for _, table := range contract {
 		checkColumns(t, db, table, same)
@@ -55,7 +55,7 @@ func checkSchema(t *testing.T, db *store.DB, same func(want, got string) bool) {
 	}
 }
 
-func checkColumns(t *testing.T, db *store.DB, table contractTable, same func(want, got string) bool) {
+func checkColumns(t testing.TB, db *store.DB, table contractTable, same func(want, got string) bool) {
 	t.Helper()
 	found := make(map[string]row)
 	for _, r := range query(t, db, "SELECT * FROM pragma_table_info($1)", table.Name) {
@@ -94,7 +94,7 @@ func checkColumns(t *testing.T, db *store.DB, table contractTable, same func(wan
 	}
 }
 
-func checkForeignKeys(t *testing.T, db *store.DB, table contractTable) {
+func checkForeignKeys(t testing.TB, db *store.DB, table contractTable) {
 	t.Helper()
 	type key struct{ column, parent, to, onDelete, onUpdate string }
 	want := make(map[key]bool)
@@ -118,7 +118,7 @@ func checkForeignKeys(t *testing.T, db *store.DB, table contractTable) {
 	}
 }
 
-func checkIndex(t *testing.T, db *store.DB, name, table, column string) {
+func checkIndex(t testing.TB, db *store.DB, name, table, column string) {
 	t.Helper()
 	for _, r := range query(t, db, "SELECT * FROM pragma_index_list($1)", table) {
 		if r["name"] != name {
@@ -137,7 +137,7 @@ func checkIndex(t *testing.T, db *store.DB, name, table, column string) {
 }
 
 // checkModes tries the one CHECK of the contract.
-func checkModes(t *testing.T, db *store.DB) {
+func checkModes(t testing.TB, db *store.DB) {
 	t.Helper()
 	const insert = `INSERT INTO projects (id, name, mode, status, root_path, created_at, updated_at)
 		VALUES ($1, 'n', $1, 's', '/', 0, 0)`
@@ -163,7 +163,7 @@ func checkModes(t *testing.T, db *store.DB) {
 }
 
 // query runs a statement and returns its rows.
-func query(t *testing.T, db *store.DB, sql string, args ...any) (rows []row) {
+func query(t testing.TB, db *store.DB, sql string, args ...any) (rows []row) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context()) // also for cleanups
 	err := db.View(ctx, func(tx *store.Tx) error {

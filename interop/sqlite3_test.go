@@ -22,7 +22,7 @@ type shell struct {
 	program, path string
 }
 
-func newShell(t *testing.T, path string) shell {
+func newShell(t testing.TB, path string) shell {
 	t.Helper()
 	return shell{program(t, "sqlite3", "apt-get install sqlite3"), path}
 }
@@ -59,7 +59,7 @@ func (s shell) raw(option, input string) (string, error) {
 	return string(output), err
 }
 
-func (s shell) do(t *testing.T, sql string) []row {
+func (s shell) do(t testing.TB, sql string) []row {
 	t.Helper()
 	rows, err := s.try(sql)
 	if err != nil {
@@ -68,7 +68,7 @@ func (s shell) do(t *testing.T, sql string) []row {
 	return rows
 }
 
-func (s shell) refused(t *testing.T, message, sql string) {
+func (s shell) refused(t testing.TB, message, sql string) {
 	t.Helper()
 	if _, err := s.try(sql); err == nil || !strings.Contains(err.Error(), message) {
 		t.Errorf("%s: error %v, want %q", sql, err, message)
@@ -76,7 +76,7 @@ func (s shell) refused(t *testing.T, message, sql string) {
 }
 
 // read reads everything.
-func (s shell) read(t *testing.T) content {
+func (s shell) read(t testing.TB) content {
 	t.Helper()
 	all := make(content)
 	for _, table := range contract {
@@ -166,7 +166,7 @@ func TestShellSharesOurs(t *testing.T) {
 	mustBeSound(t, shell)
 }
 
-func mustBeSound(t *testing.T, s shell) {
+func mustBeSound(t testing.TB, s shell) {
 	t.Helper()
 	mustEqual(t, "integrity_check", []row{{"integrity_check": "ok"}}, s.do(t, "PRAGMA integrity_check;"))
 	mustEqual(t, "foreign_key_check", []row{}, s.do(t, "PRAGMA foreign_key_check;"))
@@ -213,7 +213,7 @@ func TestShellKnowsOurSchema(t *testing.T) {
 
 // checkIndexIsUsed has the sqlite3 program check that a query which needs an
 // index can use it.
-func checkIndexIsUsed(t *testing.T, s shell, db *store.DB, name string, partial bool) {
+func checkIndexIsUsed(t testing.TB, s shell, db *store.DB, name string, partial bool) {
 	t.Helper()
 	columns := query(t, db, "SELECT m.tbl_name, i.name FROM sqlite_master m, pragma_index_info(m.name) i "+
 		"WHERE m.name = $1 ORDER BY i.seqno", name)
