@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -107,7 +108,7 @@ func (t *table[E, F, U]) each(ctx context.Context, c driver.Conn, filter F, fn f
 // one moment, and writing while going through them is allowed.
 func (s *Service[E, F, U]) All(ctx context.Context, filter F) iter.Seq2[*E, error] {
 	return func(yield func(*E, error) bool) {
-		stop := fmt.Errorf("stop")
+		stop := errors.New("the caller has had enough")
 		err := s.run.read(ctx, func(c driver.Conn) error {
 			return s.table.each(ctx, c, filter, func(r driver.Row) error {
 				e := new(E)
@@ -118,7 +119,7 @@ func (s *Service[E, F, U]) All(ctx context.Context, filter F) iter.Seq2[*E, erro
 				return nil
 			})
 		})
-		if err != nil && err != stop {
+		if err != nil && !errors.Is(err, stop) {
 			yield(nil, err)
 		}
 	}

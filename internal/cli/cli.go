@@ -75,6 +75,8 @@ type app struct {
 	readOnly   bool
 	noSync     bool
 	debug      bool
+
+	progress *progress // of the command that is running
 }
 
 func (a *app) root() *cobra.Command {
@@ -153,6 +155,8 @@ func (a *app) settings() Settings {
 // withDB opens the database, runs fn, and closes it. What fn prints comes after
 // the commit of what it did.
 func (a *app) withDB(ctx context.Context, fn func(*store.DB) error) (err error) {
+	a.progress = a.startProgress()
+	defer a.progress.stop()
 	db, err := a.Database.Open(ctx, a.settings())
 	if err != nil {
 		return err

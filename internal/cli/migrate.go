@@ -92,7 +92,9 @@ that holds rows is copied to a file beside it first, whose path is printed.`,
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "revert all of them")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		working := a.startProgress()
 		reverted, err := a.Database.MigrateDown(cmd.Context(), a.settings(), all)
+		working.stop()
 		if err != nil {
 			return err
 		}

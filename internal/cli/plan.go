@@ -82,9 +82,7 @@ func (a *app) readFile(name string) ([]byte, error) {
 
 func (a *app) applyPlan(ctx context.Context, document *plan.Document, dryRun bool) (report *plan.Report, err error) {
 	err = a.withDB(ctx, func(db *store.DB) error {
-		bar := a.progress("storing the plan")
-		defer bar.done()
-		report, err = plan.Apply(ctx, db, document, plan.Options{DryRun: dryRun, Progress: bar.report, Now: a.Now})
+		report, err = plan.Apply(ctx, db, document, plan.Options{DryRun: dryRun, Progress: a.progress.report, Now: a.Now})
 		return err
 	})
 	return report, err

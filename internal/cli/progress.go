@@ -1,43 +1,96 @@
 package cli
 
 import (
+	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
 )
 
-// progress draws a bar on standard error once the work has taken a second, if
-// that is a terminal. Call its report as the work goes on, and done at the end.
+// progressDelay is how long a command may take before it shows that it is alive.
+const progressDelay = time.Second
+
+// progress shows on standard error, if that is a terminal, that a command is
+// still at work: as a bar once it is known how much there is to do, as a spinner
+// until then. It is safe for concurrent use.
 type progress struct {
-	app   *app
-	title string
-	start time.Time
-	bar   *progressbar.ProgressBar
+	app  *app
+	quit chan struct{}
+	done sync.WaitGroup
+
+	mu      sync.Mutex
+	visible bool
+	bar     *progressbar.ProgressBar
+	rows    int // how much is done
+	total   int // how much there is; 0 if not known
 }
 
-func (a *app) progress(title string) *progress {
-	return &progress{app: a, title: title, start: a.Now()}
+func (a *app) startProgress() *progress {
+	p := &progress{app: a, quit: make(chan struct{})}
+	if a.Terminal {
+		p.done.Go(p.run)
+	}
+	return p
 }
 
-func (p *progress) report(done, total int) {
-	if !p.app.Terminal {
-		return
+// run draws from the first second on, until stop.
+func (p *progress) run() {
+	wait := progressDelay
+	for {
+		select {
+		case <-p.quit:
+			return
+		case <-time.After(wait):
+		}
+		wait = progressDelay / 10
+		p.mu.Lock()
+		p.visible = true
+		p.draw()
+		p.mu.Unlock()
+	}
+}
+
+// report says how much is done of how much.
+func (p *progress) report(rows, total int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.total != total && p.bar != nil {
+		_ = p.bar.Clear() // the spinner
+		p.bar = nil
+	}
+	p.rows, p.total = rows, total
+	if p.visible {
+		p.draw()
+	}
+}
+
+// draw is called with mu held. That a bar cannot be drawn is no reason to stop.
+func (p *progress) draw() {
+	size := p.total
+	if size == 0 {
+		size = -1 // a spinner
 	}
 	if p.bar == nil {
-		if p.app.Now().Sub(p.start) < time.Second {
-			return
-		}
-		p.bar = progressbar.NewOptions(total,
+		p.bar = progressbar.NewOptions(size,
 			progressbar.OptionSetWriter(p.app.Err),
-			progressbar.OptionSetDescription(p.title),
-			progressbar.OptionShowCount(),
+			progressbar.OptionSetDescription("working"),
+			progressbar.OptionSetElapsedTime(true),
 			progressbar.OptionClearOnFinish())
 	}
-	_ = p.bar.Set(done) // a bar that cannot be drawn is no reason to stop
+	if p.total == 0 {
+		_ = p.bar.Add(1)
+	} else {
+		_ = p.bar.Set(p.rows)
+	}
 }
 
-func (p *progress) done() {
+// stop ends the progress and clears its line.
+func (p *progress) stop() {
+	close(p.quit)
+	p.done.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.bar != nil {
-		_ = p.bar.Finish()
+		_ = p.bar.Clear()
 	}
 }
