@@ -1,6 +1,9 @@
 package nexus
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strings"
+)
 
 // JSON is a JSON document as text, kept to the byte. The empty string stands
 // for NULL.
@@ -40,8 +43,11 @@ func EncodeIDs(ids []string) JSON {
 	if len(ids) == 0 {
 		return ""
 	}
-	text, _ := json.Marshal(ids) // strings always marshal
-	return JSON(text)
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // as other programs write it
+	_ = encoder.Encode(ids)      // strings always marshal
+	return JSON(strings.TrimSuffix(text.String(), "\n"))
 }
 
 // DecodeIDs reads what [EncodeIDs] wrote, and makes the best of what other

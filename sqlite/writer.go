@@ -38,8 +38,9 @@ type writer struct {
 	closed bool
 
 	// Owned by whoever has the turn.
-	conn  *conn   // opened by the first write
-	batch []*turn // those whose work is in the open transaction
+	conn     *conn   // opened by the first write
+	batch    []*turn // those whose work is in the open transaction
+	courtesy courtesy
 }
 
 // turn is one write's place in the queue.
@@ -255,6 +256,7 @@ func (w *writer) commit() {
 	}
 	err := w.conn.exec("COMMIT")
 	w.conn.rollback() // of what a failed COMMIT left
+	w.courtesy.committed()
 	w.announce(err)
 	if err == nil {
 		w.committed()
@@ -274,6 +276,7 @@ func (w *writer) begin(ctx context.Context) error {
 	if err := w.connect(); err != nil {
 		return err
 	}
+	w.courtesy.pause(ctx, w.conn.path)
 	if err := patiently(ctx, w.patience, func() error { return w.conn.exec("BEGIN IMMEDIATE") }); err != nil {
 		return err
 	}
