@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/seed-c8812374/nexus"
@@ -73,48 +74,36 @@ func testConcurrentCreates(t *testing.T, db *store.DB) {
 	}
 }
 
-// testConcurrentRevisions lets all writers change the same row, each based on
-// the revision that it has read: of those that have read the same, one wins.
+// testConcurrentRevisions lets all writers change the same row, in rounds, each
+// based on the revision that the round before has left: one wins, and the others
+// are shown what the winner has made of it.
 func testConcurrentRevisions(t *testing.T, db *store.DB) {
 	ctx := t.Context()
 	must(t, db.Agents.Create(ctx, &nexus.Agent{ID: "it"}))
-	const each = 15
-	var mu sync.Mutex
-	winners := make(map[int64]int) // by the revision they were based on
-	together(func(int) {
-		for won := 0; won < each; {
-			a, err := db.Agents.Get(ctx, "it")
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			_, err = db.Agents.Update(ctx, "it", nexus.AgentUpdate{Revision: a.Revision, TokensUsed: new(a.TokensUsed + 1)})
-			switch nexus.CodeOf(err) {
-			case "":
-				won++
-				mu.Lock()
-				winners[a.Revision]++
-				mu.Unlock()
-			case nexus.CodeStale:
-				var e *nexus.Error
-				if stored := errors.As(err, &e) && e.Stored.(*nexus.Agent).Revision > a.Revision; !stored {
-					t.Errorf("the refusal of revision %d shows %+v", a.Revision, e.Stored)
+	const rounds = 15
+	for revision := int64(1); revision <= rounds; revision++ {
+		var winners atomic.Int64
+		together(func(w int) {
+			update := nexus.AgentUpdate{Revision: revision, TokensUsed: new(revision*writers + int64(w))}
+			a, err := db.Agents.Update(ctx, "it", update)
+			var e *nexus.Error
+			switch {
+			case err == nil:
+				winners.Add(1)
+				if a.Revision != revision+1 || a.TokensUsed != *update.TokensUsed {
+					t.Errorf("the winner of revision %d got %+v", revision, a)
 				}
-			default:
+			case nexus.CodeOf(err) != nexus.CodeStale:
 				t.Error(err)
-				return
+			case errors.As(err, &e) && e.Stored.(*nexus.Agent).Revision != revision+1:
+				t.Errorf("the refusal of revision %d shows %+v", revision, e.Stored)
 			}
-		}
-	})
-	const all = writers * each
-	for revision := int64(1); revision <= all; revision++ {
-		if winners[revision] != 1 {
-			t.Errorf("%d updates were based on revision %d and succeeded", winners[revision], revision)
-		}
+		})
+		same(t, winners.Load(), int64(1))
 	}
 	a, err := db.Agents.Get(ctx, "it")
 	must(t, err)
-	same(t, []int64{a.TokensUsed, a.Revision}, []int64{all, all + 1})
+	same(t, a.Revision, int64(rounds+1))
 }
 
 // testConcurrentTransactions counts in transactions, without revisions: none of

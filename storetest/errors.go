@@ -3,6 +3,7 @@ package storetest
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/store"
@@ -11,6 +12,7 @@ import (
 var errorTests = map[string]test{
 	"LongestText":   testLongestText,
 	"LongestID":     testLongestID,
+	"FarTimes":      testFarTimes,
 	"HostileID":     testHostileID,
 	"SelfReference": testSelfReference,
 	"OneLine":       testOneLine,
@@ -39,6 +41,19 @@ func testLongestID(t *testing.T, db *store.DB) {
 	same(t, got, long)
 	e := refused(t, db.Agents.Create(t.Context(), &nexus.Agent{ID: long + "i"}), nexus.CodeInvalid)
 	same(t, problemFields(e), []string{"id"})
+}
+
+// testFarTimes stores the first and the last second that may be stored.
+func testFarTimes(t *testing.T, db *store.DB) {
+	seed(t, db, nexus.KindTask)
+	want := &nexus.Task{
+		ID: "it", ProjectID: "p1", Name: "n", CreatedAt: time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC),
+		CompletedAt: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
+	}
+	must(t, db.Tasks.Create(t.Context(), want))
+	got, err := db.Tasks.Get(t.Context(), "it")
+	must(t, err)
+	same(t, got, want)
 }
 
 // testHostileID asks for ids that cannot be there.

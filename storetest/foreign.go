@@ -28,6 +28,7 @@ var foreignTests = map[string]test{
 	"Sessions":     sessions.testForeign,
 	"Statuses":     testForeignStatuses,
 	"Priorities":   testForeignPriorities,
+	"Booleans":     testForeignBooleans,
 	"IDLists":      testForeignIDLists,
 	"Columns":      testForeignColumns,
 }
@@ -173,6 +174,26 @@ func testForeignPriorities(t *testing.T, db *store.DB) {
 	must(t, err)
 	if len(list) != 1 || list[0].ID != "a" {
 		t.Errorf("priority 12 chooses %v", list)
+	}
+}
+
+// testForeignBooleans has booleans that are neither 0 nor 1.
+func testForeignBooleans(t *testing.T, db *store.DB) {
+	seed(t, db, nexus.KindRequirement)
+	ctx := t.Context()
+	must(t, db.Requirements.Create(ctx, &nexus.Requirement{ID: "it", ProjectID: "p1", Description: "d"}))
+	for value, want := range map[any]bool{nil: false, 0: false, 1: true, 7: true, -1: true} {
+		must(t, db.InTx(ctx, func(tx *store.Tx) error {
+			_, err := tx.Exec(ctx, "UPDATE requirements SET validated = $1", value)
+			return err
+		}))
+		for _, validated := range []bool{false, true} {
+			list, err := db.Requirements.List(ctx, nexus.RequirementFilter{Validated: &validated})
+			must(t, err)
+			if (len(list) == 1) != (validated == want) || len(list) == 1 && list[0].Validated != want {
+				t.Errorf("validated is %v: the filter %v chooses %v", value, validated, list)
+			}
+		}
 	}
 }
 
