@@ -89,7 +89,7 @@ func (a *Agent) check() *checker {
 	c := new(checker)
 	c.id("id", a.ID)
 	oneOf(c, "type", a.Type, AgentTypes())
-	oneOf(c, "status", a.Status, AgentStatuses())
+	stateOf(c, "status", a.Status, agentMachine)
 	c.optionalID("current_task_id", a.CurrentTaskID)
 	c.text("worktree_path", a.WorktreePath)
 	c.text("branch_name", a.BranchName)
@@ -110,7 +110,7 @@ func (a *Agent) Validate() error { return a.check().invalid(KindAgent, a.ID) }
 // ValidateUpdate checks the step from before to a: the fields that differ, and
 // the transition of the status.
 func (a *Agent) ValidateUpdate(before *Agent) error {
-	if err := a.check().invalidSince(before.check(), KindAgent, a.ID); err != nil {
+	if err := a.check().invalidSince(before.check, KindAgent, a.ID); err != nil {
 		return err
 	}
 	return transition(agentMachine, KindAgent, a.ID, before.Status, a.Status)

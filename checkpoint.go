@@ -51,7 +51,7 @@ func (p *Checkpoint) Validate() error { return p.check().invalid(KindCheckpoint,
 
 // ValidateUpdate checks the step from before to p: the fields that differ.
 func (p *Checkpoint) ValidateUpdate(before *Checkpoint) error {
-	return p.check().invalidSince(before.check(), KindCheckpoint, p.ID)
+	return p.check().invalidSince(before.check, KindCheckpoint, p.ID)
 }
 
 // CheckpointUpdate changes a checkpoint; a nil field is left as it is, and a

@@ -95,7 +95,7 @@ func (f *Feature) check() *checker {
 	c.required("name", f.Name)
 	c.text("description", f.Description)
 	oneOf(c, "priority", f.Priority, FeaturePriorities())
-	oneOf(c, "status", f.Status, FeatureStatuses())
+	stateOf(c, "status", f.Status, featureMachine)
 	c.atLeastZero("estimated_tasks", f.EstimatedTasks)
 	c.atLeastZero("completed_tasks", f.CompletedTasks)
 	c.optionalID("plan_key", f.PlanKey)
@@ -111,7 +111,7 @@ func (f *Feature) Validate() error { return f.check().invalid(KindFeature, f.ID)
 // ValidateUpdate checks the step from before to f: the fields that differ, and
 // the transition of the status.
 func (f *Feature) ValidateUpdate(before *Feature) error {
-	if err := f.check().invalidSince(before.check(), KindFeature, f.ID); err != nil {
+	if err := f.check().invalidSince(before.check, KindFeature, f.ID); err != nil {
 		return err
 	}
 	return transition(featureMachine, KindFeature, f.ID, before.Status, f.Status)

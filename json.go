@@ -43,6 +43,9 @@ func EncodeIDs(ids []string) JSON {
 	if len(ids) == 0 {
 		return ""
 	}
+	if allPlain(ids) {
+		return JSON(`["` + strings.Join(ids, `","`) + `"]`)
+	}
 	var text strings.Builder
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false) // as other programs write it
@@ -56,6 +59,9 @@ func EncodeIDs(ids []string) JSON {
 func DecodeIDs(text JSON) []string {
 	if text == "" {
 		return nil
+	}
+	if ids, ok := decodePlainIDs(string(text)); ok {
+		return ids
 	}
 	var ids []string
 	if json.Unmarshal([]byte(text), &ids) == nil {
@@ -73,4 +79,27 @@ func DecodeIDs(text JSON) []string {
 		ids = append(ids, id)
 	}
 	return ids
+}
+
+// decodePlainIDs reads what EncodeIDs writes for ids that JSON does not escape,
+// and leaves everything else to encoding/json. Nearly all ids are such, and
+// reading a task spent a sixth of its time there.
+func decodePlainIDs(text string) (ids []string, ok bool) {
+	if len(text) < 4 || text[:2] != `["` || text[len(text)-2:] != `"]` {
+		return nil, false
+	}
+	ids = strings.Split(text[2:len(text)-2], `","`)
+	return ids, allPlain(ids)
+}
+
+// allPlain reports whether JSON has all ids as they are, between quotes.
+func allPlain(ids []string) bool {
+	for _, id := range ids {
+		for i := range len(id) {
+			if c := id[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+				return false
+			}
+		}
+	}
+	return true
 }

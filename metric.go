@@ -56,7 +56,7 @@ func (m *Metric) Validate() error { return m.check().invalid(KindMetric, m.ID) }
 
 // ValidateUpdate checks the step from before to m: the fields that differ.
 func (m *Metric) ValidateUpdate(before *Metric) error {
-	return m.check().invalidSince(before.check(), KindMetric, m.ID)
+	return m.check().invalidSince(before.check, KindMetric, m.ID)
 }
 
 // MetricUpdate corrects a metric; a nil field is left as it is, and a pointer to

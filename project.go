@@ -96,7 +96,7 @@ func (p *Project) check() *checker {
 	c.required("name", p.Name)
 	c.text("description", p.Description)
 	oneOf(c, "mode", p.Mode, ProjectModes())
-	oneOf(c, "status", p.Status, ProjectStatuses())
+	stateOf(c, "status", p.Status, projectMachine)
 	c.required("root_path", p.RootPath)
 	c.text("repository_url", p.RepositoryURL)
 	c.optionalID("plan_key", p.PlanKey)
@@ -113,7 +113,7 @@ func (p *Project) Validate() error { return p.check().invalid(KindProject, p.ID)
 // ValidateUpdate checks the step from before to p: the fields that differ, and
 // the transition of the status.
 func (p *Project) ValidateUpdate(before *Project) error {
-	if err := p.check().invalidSince(before.check(), KindProject, p.ID); err != nil {
+	if err := p.check().invalidSince(before.check, KindProject, p.ID); err != nil {
 		return err
 	}
 	return transition(projectMachine, KindProject, p.ID, before.Status, p.Status)

@@ -68,7 +68,7 @@ func (r *Requirement) Validate() error { return r.check().invalid(KindRequiremen
 
 // ValidateUpdate checks the step from before to r: the fields that differ.
 func (r *Requirement) ValidateUpdate(before *Requirement) error {
-	return r.check().invalidSince(before.check(), KindRequirement, r.ID)
+	return r.check().invalidSince(before.check, KindRequirement, r.ID)
 }
 
 // RequirementUpdate changes a requirement; a nil field is left as it is, and a

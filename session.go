@@ -79,7 +79,7 @@ func (s *Session) check() *checker {
 	c.id("id", s.ID)
 	c.id("project_id", s.ProjectID)
 	oneOf(c, "type", s.Type, SessionTypes())
-	oneOf(c, "status", s.Status, SessionStatuses())
+	stateOf(c, "status", s.Status, sessionMachine)
 	c.json("data", s.Data)
 	c.time("started_at", s.StartedAt)
 	c.time("ended_at", s.EndedAt)
@@ -93,7 +93,7 @@ func (s *Session) Validate() error { return s.check().invalid(KindSession, s.ID)
 // ValidateUpdate checks the step from before to s: the fields that differ, and
 // the transition of the status.
 func (s *Session) ValidateUpdate(before *Session) error {
-	if err := s.check().invalidSince(before.check(), KindSession, s.ID); err != nil {
+	if err := s.check().invalidSince(before.check, KindSession, s.ID); err != nil {
 		return err
 	}
 	return transition(sessionMachine, KindSession, s.ID, before.Status, s.Status)

@@ -38,7 +38,7 @@ func (s *SubFeature) check() *checker {
 	c.id("feature_id", s.FeatureID)
 	c.required("name", s.Name)
 	c.text("description", s.Description)
-	oneOf(c, "status", s.Status, FeatureStatuses())
+	stateOf(c, "status", s.Status, featureMachine)
 	c.optionalID("plan_key", s.PlanKey)
 	c.time("created_at", s.CreatedAt)
 	return c
@@ -51,7 +51,7 @@ func (s *SubFeature) Validate() error { return s.check().invalid(KindSubFeature,
 // ValidateUpdate checks the step from before to s: the fields that differ, and
 // the transition of the status.
 func (s *SubFeature) ValidateUpdate(before *SubFeature) error {
-	if err := s.check().invalidSince(before.check(), KindSubFeature, s.ID); err != nil {
+	if err := s.check().invalidSince(before.check, KindSubFeature, s.ID); err != nil {
 		return err
 	}
 	return transition(featureMachine, KindSubFeature, s.ID, before.Status, s.Status)

@@ -138,7 +138,7 @@ func (t *Task) check() *checker {
 	c.optionalID("sub_feature_id", t.SubFeatureID)
 	c.required("name", t.Name)
 	c.text("description", t.Description)
-	oneOf(c, "status", t.Status, TaskStatuses())
+	stateOf(c, "status", t.Status, taskMachine)
 	oneOf(c, "size", t.Size, TaskSizes())
 	oneOf(c, "priority", t.Priority, TaskPriorities())
 	c.optionalID("assigned_agent", t.AssignedAgent)
@@ -171,7 +171,7 @@ func (t *Task) Validate() error { return t.check().invalid(KindTask, t.ID) }
 // ValidateUpdate checks the step from before to t: the fields that differ, and
 // the transition of the status.
 func (t *Task) ValidateUpdate(before *Task) error {
-	if err := t.check().invalidSince(before.check(), KindTask, t.ID); err != nil {
+	if err := t.check().invalidSince(before.check, KindTask, t.ID); err != nil {
 		return err
 	}
 	return transition(taskMachine, KindTask, t.ID, before.Status, t.Status)

@@ -75,7 +75,10 @@ func (c *checker) json(field string, value JSON) {
 func (c *checker) ids(field string, ids []string) {
 	seen := make(map[string]bool, len(ids))
 	for i, id := range ids {
-		c.id(fmt.Sprintf("%s[%d]", field, i), id)
+		found := len(c.problems)
+		if c.id(field, id); len(c.problems) > found {
+			c.problems[found].Field = fmt.Sprintf("%s[%d]", field, i)
+		}
 		if seen[id] {
 			c.add(field, "names %s twice", quote(id))
 		}
@@ -102,6 +105,13 @@ func oneOf[S ~string](c *checker, field string, value S, vocabulary []S) {
 	}
 }
 
+// stateOf checks the state of a machine.
+func stateOf[S ~string](c *checker, field string, value S, m machine[S]) {
+	if !m.known(value) { // only then are the states worth sorting
+		oneOf(c, field, value, m.states())
+	}
+}
+
 // invalid returns the error for all that the checker found, or nil.
 func (c *checker) invalid(kind Kind, id string) error {
 	if len(c.problems) == 0 {
@@ -111,11 +121,15 @@ func (c *checker) invalid(kind Kind, id string) error {
 }
 
 // invalidSince is like invalid, but leaves out what was wrong before as well:
-// another program's value in a field that nobody touched.
-func (c *checker) invalidSince(before *checker, kind Kind, id string) error {
-	fresh := checker{}
+// another program's value in a field that nobody touched. before is called only
+// if there is anything to leave out.
+func (c *checker) invalidSince(before func() *checker, kind Kind, id string) error {
+	if len(c.problems) == 0 {
+		return nil
+	}
+	was, fresh := before().problems, checker{}
 	for _, p := range c.problems {
-		if !slices.Contains(before.problems, p) {
+		if !slices.Contains(was, p) {
 			fresh.problems = append(fresh.problems, p)
 		}
 	}

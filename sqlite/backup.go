@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,7 +24,7 @@ func (b backupFile) remove() error {
 // backUp copies the database to a file beside it, unless it has no rows. The
 // caller holds the write lock and has not written yet, so the copy is what the
 // database is.
-func (d *db) backUp(state *schemaState, rows census) (_ backupFile, err error) {
+func (d *db) backUp(ctx context.Context, state *schemaState, rows census) (_ backupFile, err error) {
 	if rows.empty() || d.memory {
 		return "", nil
 	}
@@ -36,7 +37,7 @@ func (d *db) backUp(state *schemaState, rows census) (_ backupFile, err error) {
 			err = errors.Join(err, backup.remove())
 		}
 	}()
-	source, err := d.connect()
+	source, err := d.connect(ctx)
 	if err != nil {
 		return backup, err
 	}

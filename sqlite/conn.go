@@ -2,12 +2,10 @@ package sqlite
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"zombiezen.com/go/sqlite"
 
@@ -24,21 +22,26 @@ const maxStatements = 256
 type conn struct {
 	sq    *sqlite.Conn
 	path  string
-	log   *slog.Logger // of every statement; nil unless debugging
-	stmts map[string]*stmt
+	log   *slog.Logger     // of every statement; nil unless debugging
+	stmts map[string]*stmt // that callers may run
+	own   map[string]*stmt // of the driver; see authorize
 
 	watched   <-chan struct{} // Done of the context that interrupts the connection
-	interrupt chan struct{}   // closed to interrupt it
-	inTx      bool            // between BEGIN and its end
-	savepoint int             // nesting depth
+	interrupt interrupt
+	inTx      bool // between BEGIN and its end
+	savepoint int  // nesting depth
+	trusted   bool // what is prepared is the driver's own
 }
 
 // stmt is a prepared statement that is kept for the next time.
 type stmt struct {
 	*sqlite.Stmt
+	conn    *conn
+	sql     string
 	args    []int // args[i] is the place in the arguments of parameter i+1
 	columns []string
-	kept    bool // for the next time, in conn.stmts
+	used    bool // it has run before
+	kept    bool // for the next time
 	running bool // a Query is going through its rows
 }
 
@@ -60,12 +63,18 @@ func (c *conn) run(ctx context.Context, sql string, args []driver.Arg, fn func(d
 	if done := ctx.Done(); done != nil && done != c.watched {
 		defer c.watch(ctx)()
 	}
-	if c.inTx && c.sq.AutocommitEnabled() {
+	if c.lost() {
 		return errRolledBack()
 	}
 	if c.log != nil {
 		defer c.logged(ctx, sql, args, time.Now(), &err)
 	}
+	return c.runWatched(ctx, sql, args, fn)
+}
+
+// runWatched is the part of run that every statement goes through. Apart, it has
+// few enough ways out for the compiler to make its defer cheap.
+func (c *conn) runWatched(ctx context.Context, sql string, args []driver.Arg, fn func(driver.Row) error) error {
 	s, err := c.prepare(sql)
 	if err != nil {
 		return c.failed(ctx, err)
@@ -92,6 +101,10 @@ func (c *conn) run(ctx context.Context, sql string, args []driver.Arg, fn func(d
 	}
 }
 
+// lost reports whether an error has ended the transaction that is meant to be
+// open. Another statement would begin and commit one of its own.
+func (c *conn) lost() bool { return c.inTx && c.sq.AutocommitEnabled() }
+
 // failed is the error to return for err, which SQLite returned.
 func (c *conn) failed(ctx context.Context, err error) error {
 	if ctx.Err() != nil && sqlite.ErrCode(err).ToPrimary() == sqlite.ResultInterrupt {
@@ -101,28 +114,51 @@ func (c *conn) failed(ctx context.Context, err error) error {
 }
 
 func (c *conn) prepare(sql string) (*stmt, error) {
-	kept := c.stmts[sql]
+	keep := c.stmts
+	if c.trusted {
+		keep = c.own
+	}
+	kept := keep[sql]
 	if kept != nil && !kept.running {
 		return kept, nil
+	}
+	if statement(sql) == "" {
+		return nil, nexus.Errorf(nexus.CodeInvalid, "there is no statement in the text")
 	}
 	prepared, trailing, err := c.sq.PrepareTransient(sql)
 	if err != nil {
 		return nil, err
 	}
-	if trailing > 0 && strings.TrimSpace(sql[len(sql)-trailing:]) != "" {
+	if trailing > 0 && statement(sql[len(sql)-trailing:]) != "" {
 		_ = prepared.Finalize()
 		return nil, nexus.Errorf(nexus.CodeInvalid, "more than one statement in one call")
 	}
-	s := &stmt{Stmt: prepared, args: parameterOrder(prepared)}
+	s := &stmt{Stmt: prepared, conn: c, sql: sql, args: parameterOrder(prepared)}
 	if kept != nil {
 		return s, nil // the kept one is running: a query within the same query
 	}
-	if len(c.stmts) >= maxStatements {
-		c.forgetStatements()
+	if len(keep) >= maxStatements {
+		forgetStatements(keep)
 	}
 	s.kept = true
-	c.stmts[sql] = s
+	keep[sql] = s
 	return s, nil
+}
+
+// statement returns sql without the blanks, comments and semicolons that it
+// begins with.
+func statement(sql string) string {
+	for {
+		sql = strings.TrimLeft(sql, " \t\r\n\f;")
+		switch {
+		case strings.HasPrefix(sql, "--"):
+			_, sql, _ = strings.Cut(sql, "\n")
+		case strings.HasPrefix(sql, "/*"):
+			_, sql, _ = strings.Cut(sql, "*/")
+		default:
+			return sql
+		}
+	}
 }
 
 // parameterOrder maps SQLite's parameters, which it numbers as they appear, to
@@ -164,7 +200,7 @@ func (s *stmt) bind(args []driver.Arg) {
 
 // release makes s ready for its next use, and lets go of its arguments.
 func (c *conn) release(s *stmt) {
-	s.running = false
+	s.running, s.used, s.columns = false, true, nil
 	_ = s.Reset()         // repeats the error of Step, which has been dealt with
 	_ = s.ClearBindings() // fails only when interrupted, which Step has seen
 	if !s.kept {
@@ -172,28 +208,37 @@ func (c *conn) release(s *stmt) {
 	}
 }
 
-func (c *conn) forgetStatements() {
-	for sql, s := range c.stmts {
+func forgetStatements(kept map[string]*stmt) {
+	for sql, s := range kept {
 		if !s.running {
 			_ = s.Finalize()
-			delete(c.stmts, sql)
+			delete(kept, sql)
 		}
 	}
 }
 
 // exec runs a statement of the driver's own, such as ROLLBACK, whatever happens
 // to the context of the caller.
-func (c *conn) exec(sql string) error {
+func (c *conn) exec(sql string) (err error) {
 	if c.log != nil {
-		c.log.Debug("sqlite", "sql", sql)
+		defer c.logged(context.Background(), sql, nil, time.Now(), &err)
 	}
-	err := c.step(sql)
+	defer c.trust()()
+	err = c.step(sql)
 	if sqlite.ErrCode(err).ToPrimary() == sqlite.ResultInterrupt {
 		c.sq.SetInterrupt(nil)
 		err = c.step(sql)
-		c.sq.SetInterrupt(c.interrupt)
+		c.sq.SetInterrupt(c.interrupt.channel)
 	}
 	return classify(c.path, err)
+}
+
+// trust lets statements be prepared that callers may not use, until the returned
+// function is called; see authorize.
+func (c *conn) trust() (restore func()) {
+	before := c.trusted
+	c.trusted = true
+	return func() { c.trusted = before }
 }
 
 // execAll runs statements until one fails.
@@ -222,6 +267,9 @@ func (c *conn) step(sql string) error {
 
 // Savepoint implements driver.Conn.
 func (c *conn) Savepoint(_ context.Context, fn func() error) error {
+	if c.lost() {
+		return errRolledBack()
+	}
 	c.savepoint++
 	defer func() { c.savepoint-- }()
 	name := "s" + strconv.Itoa(c.savepoint)
@@ -256,33 +304,6 @@ func (c *conn) rollbackTo(savepoint string) error {
 	return c.exec("RELEASE " + savepoint)
 }
 
-// watch lets ctx interrupt the connection until the returned function is
-// called. SQLite then stops within a few instructions of its virtual machine.
-//
-// zombiezen's SetInterrupt starts a goroutine for each channel; here one channel
-// serves until it has been closed.
-func (c *conn) watch(ctx context.Context) (unwatch func()) {
-	before := c.watched
-	c.watched = ctx.Done()
-	if c.watched == nil {
-		return func() { c.watched = before }
-	}
-	interrupted := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		close(c.interrupt)
-		close(interrupted)
-	})
-	return func() {
-		c.watched = before
-		if stop() {
-			return
-		}
-		<-interrupted
-		c.interrupt = make(chan struct{})
-		c.sq.SetInterrupt(c.interrupt)
-	}
-}
-
 // rollback ends the open transaction, if an error has not done so already.
 func (c *conn) rollback() {
 	c.inTx = false
@@ -292,41 +313,9 @@ func (c *conn) rollback() {
 }
 
 func (c *conn) close() error {
-	c.forgetStatements()
+	forgetStatements(c.stmts)
+	forgetStatements(c.own)
 	return classify(c.path, c.sq.Close())
-}
-
-// logged writes the debug line of a statement.
-func (c *conn) logged(ctx context.Context, sql string, args []driver.Arg, start time.Time, err *error) {
-	values := make([]any, len(args))
-	for i, a := range args {
-		values[i] = a.Value()
-		if text, ok := values[i].(string); ok {
-			values[i] = shorten(text)
-		}
-	}
-	attrs := []slog.Attr{
-		slog.String("sql", strings.Join(strings.Fields(sql), " ")),
-		slog.Any("args", values),
-		slog.Duration("duration", time.Since(start)),
-	}
-	if *err != nil {
-		attrs = append(attrs, slog.Any("error", *err))
-	}
-	c.log.LogAttrs(ctx, slog.LevelDebug, "sqlite", attrs...)
-}
-
-// shorten keeps a long argument from filling the log.
-func shorten(text string) string {
-	const most = 200
-	if len(text) <= most {
-		return text
-	}
-	cut := most
-	for cut > 0 && !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return fmt.Sprintf("%s… (%d bytes)", text[:cut], len(text))
 }
 
 // row implements driver.Row.
@@ -337,12 +326,23 @@ func (r row) Int(column int) int64     { return r.ColumnInt64(column) }
 func (r row) Float(column int) float64 { return r.ColumnFloat(column) }
 func (r row) IsNull(column int) bool   { return r.ColumnType(column) == sqlite.TypeNull }
 
+// Columns asks a new statement for the names if this one has run before: SQLite
+// may have prepared it again for another schema, and zombiezen keeps the names of
+// the first time.
 func (r row) Columns() []string {
-	if r.columns == nil {
-		r.stmt.columns = make([]string, r.ColumnCount())
-		for i := range r.columns {
-			r.columns[i] = r.ColumnName(i)
+	if r.columns != nil {
+		return r.columns
+	}
+	names := r.Stmt
+	if r.used {
+		if again, _, err := r.conn.sq.PrepareTransient(r.sql); err == nil {
+			defer func() { _ = again.Finalize() }()
+			names = again
 		}
+	}
+	r.stmt.columns = make([]string, r.ColumnCount())
+	for i := range r.columns {
+		r.columns[i] = names.ColumnName(i)
 	}
 	return r.columns
 }

@@ -53,7 +53,10 @@ func classifyPrimary(e *nexus.Error, path string, code sqlite.ResultCode) {
 	case sqlite.ResultReadOnly:
 		e.Code, e.Message = nexus.CodeReadOnly, fmt.Sprintf("%s cannot be written", path)
 		e.Hint = "check the permissions of the file and its folder; nothing was changed"
-	case sqlite.ResultPerm, sqlite.ResultCantOpen, sqlite.ResultAuth:
+	case sqlite.ResultAuth:
+		e.Code, e.Message = nexus.CodeInvalid, "a statement that begins or ends a transaction, attaches a file or sets up the connection is not allowed"
+		e.Hint = "use InTx; nothing was changed"
+	case sqlite.ResultPerm, sqlite.ResultCantOpen:
 		e.Code, e.Message = nexus.CodeIO, fmt.Sprintf("%s cannot be opened", path)
 		e.Hint = "check that the folder exists and that its permissions allow it"
 	case sqlite.ResultIOErr:

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/seed-c8812374/nexus"
 )
@@ -17,31 +18,75 @@ const (
 	folderMode = 0o700
 )
 
+// creating is held while a file is created. To close a descriptor of a file
+// gives up all the locks that the process has on it, so no connection may be
+// opened in between.
+var creating sync.Mutex
+
 // prepareFile makes sure that there is a file to open, so that it is never
 // SQLite that creates it.
 func (d *db) prepareFile() error {
+	if d.path == "" {
+		return &nexus.Error{Code: nexus.CodeInvalid, Message: "the path of the database is empty"}
+	}
+	creating.Lock()
+	defer creating.Unlock()
 	info, err := os.Stat(d.path)
 	switch {
-	case d.path == "":
-		return &nexus.Error{Code: nexus.CodeInvalid, Message: "the path of the database is empty"}
-	case err == nil && info.IsDir():
-		return &nexus.Error{
-			Code: nexus.CodeIO, Message: fmt.Sprintf("%s is a folder, not a file", d.path),
-			Hint: fmt.Sprintf("name a file in it, such as %s", filepath.Join(d.path, "nexus.db")),
-		}
-	case err == nil || !errors.Is(err, fs.ErrNotExist):
+	case err == nil:
+		return d.checkFile(info)
+	case !errors.Is(err, fs.ErrNotExist):
 		return fileError(err)
 	case d.options.ReadOnly:
-		return &nexus.Error{Code: nexus.CodeIO, Message: fmt.Sprintf("%s does not exist", d.path)}
+		return &nexus.Error{
+			Code: nexus.CodeIO, Message: fmt.Sprintf("%s does not exist", d.path),
+			Hint: "check the path; read-only, nothing is created",
+		}
 	}
 	if err := os.MkdirAll(filepath.Dir(d.path), folderMode); err != nil {
 		return fileError(err)
 	}
-	file, err := os.OpenFile(d.path, os.O_RDWR|os.O_CREATE, fileMode)
+	file, err := os.OpenFile(d.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode)
+	if errors.Is(err, fs.ErrExist) {
+		return nil // another process was faster
+	}
 	if err != nil {
 		return fileError(err)
 	}
 	return fileError(file.Close())
+}
+
+func (d *db) checkFile(info fs.FileInfo) error {
+	const smallestDatabase = 512 // one page
+	switch {
+	case info.IsDir():
+		return &nexus.Error{
+			Code: nexus.CodeIO, Message: fmt.Sprintf("%s is a folder, not a file", d.path),
+			Hint: fmt.Sprintf("name a file in it, such as %s", filepath.Join(d.path, "nexus.db")),
+		}
+	case info.Size() > 0 && info.Size() < smallestDatabase:
+		// SQLite takes a file of one byte for an empty one.
+		return &nexus.Error{
+			Code: nexus.CodeForeign, Message: fmt.Sprintf("%s is not a SQLite database", d.path),
+			Hint: "it was left untouched; name another file",
+		}
+	}
+	return nil
+}
+
+// frozen reports whether this process may neither write the database nor keep a
+// write-ahead log beside it, and nobody else keeps one. Such a file can only be
+// read as it is.
+func (d *db) frozen() bool {
+	if exists(d.path + "-wal") {
+		return false
+	}
+	return !writable(d.path) || d.options.ReadOnly && !writable(filepath.Dir(d.path))
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // fileError says what a failed call of the operating system means.

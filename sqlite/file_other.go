@@ -10,6 +10,10 @@ import (
 // errorDiskFull is ERROR_DISK_FULL of Windows.
 const errorDiskFull = syscall.Errno(112)
 
+// writable reports whether this process may write a file or folder. Here it is
+// found out when it fails.
+func writable(string) bool { return true }
+
 func isNoSpace(err error) bool { return errors.Is(err, errorDiskFull) }
 
 func isReadOnlyFileSystem(error) bool { return false }

@@ -74,13 +74,15 @@ func (d *db) bringUpToDate(ctx context.Context, c *conn) error {
 	}
 	if !state.upToDate() {
 		if len(state.ownRan) == 0 {
-			if err := d.checkOrigin(ctx, c); err != nil {
+			err := patiently(ctx, d.options.Patience, func() error { return d.checkOrigin(ctx, c) })
+			if err != nil {
 				return err
 			}
 		}
 		if err := d.migrate(ctx, c, upgrade); err != nil {
 			return err
 		}
+		ctx = context.WithoutCancel(ctx) // what has been changed is not left half open
 	}
 	return patiently(ctx, d.options.Patience, func() error { return useWAL(ctx, c) })
 }
@@ -127,6 +129,7 @@ func useWAL(ctx context.Context, c *conn) error {
 	}
 	err := c.Query(ctx, "PRAGMA journal_mode", nil, read)
 	if err == nil && mode != "wal" {
+		defer c.trust()()
 		err = c.Query(ctx, "PRAGMA journal_mode = WAL", nil, read)
 	}
 	if err == nil && mode != "wal" {
@@ -135,11 +138,11 @@ func useWAL(ctx context.Context, c *conn) error {
 	return err
 }
 
-// A change is what migrate does to the schema. It returns whether anything
-// needs to be done, and does it.
+// A change is what migrate does to the schema.
 type change struct {
 	needed func(*schemaState) bool
 	run    func(context.Context, *sql.DB, *db, *schemaState) error
+	check  func(context.Context, *conn, *schemaState) error // afterwards; may be nil
 }
 
 var upgrade = change{
@@ -150,6 +153,19 @@ var upgrade = change{
 			return err
 		}
 		return s.user.Up(ctx, db, now)
+	},
+	check: func(ctx context.Context, c *conn, s *schemaState) error {
+		if len(s.userDiff.Pending) == 0 {
+			return nil // Nexus's own migrations are tested
+		}
+		breach, err := breachOfContract(ctx, c)
+		if err == nil && breach != nil {
+			err = &nexus.Error{
+				Code: nexus.CodeMigration, Message: "the migration breaks the contract with other programs; it was undone",
+				Err: breach,
+			}
+		}
+		return err
 	},
 }
 
@@ -184,7 +200,7 @@ func (d *db) migrate(ctx context.Context, c *conn, what change) (err error) {
 	if err != nil {
 		return err
 	}
-	backup, err := d.backUp(&state, before)
+	backup, err := d.backUp(ctx, &state, before)
 	if err != nil {
 		return err
 	}
@@ -205,7 +221,14 @@ func (d *db) migrate(ctx context.Context, c *conn, what change) (err error) {
 	if err := after.check(before); err != nil {
 		return err
 	}
-	if err := c.exec("COMMIT"); err != nil {
+	if what.check != nil {
+		if err := what.check(ctx, c, &state); err != nil {
+			return err
+		}
+	}
+	// A database that has no write-ahead log yet waits for its readers here.
+	err = patiently(ctx, d.options.Patience, func() error { return c.exec("COMMIT") })
+	if err != nil {
 		return err
 	}
 	if backup != "" {

@@ -20,8 +20,9 @@ func Migrations(ctx context.Context, path string, options *Options) ([]Migration
 	if err := d.prepareFile(); err != nil {
 		return nil, err
 	}
+	d.fixed = d.frozen()
 	var list []MigrationStatus
-	err := d.withConnection(func(c *conn) error {
+	err := d.withConnection(ctx, func(c *conn) error {
 		state, err := d.patientState(ctx, c)
 		if err != nil {
 			return err
@@ -92,7 +93,7 @@ func MigrateDown(ctx context.Context, path string, options *Options, all bool) (
 			return nil
 		},
 	}
-	err := d.withConnection(func(c *conn) error {
+	err := d.withConnection(ctx, func(c *conn) error {
 		state, err := d.patientState(ctx, c)
 		if err != nil {
 			return err
@@ -123,10 +124,12 @@ func planDown(s *schemaState, all bool) (plan []MigrationStatus) {
 	return plan
 }
 
-func (d *db) withConnection(fn func(*conn) error) error {
-	c, err := d.connect()
+func (d *db) withConnection(ctx context.Context, fn func(*conn) error) error {
+	cameWithLog := exists(d.path + "-wal")
+	c, err := d.connect(ctx)
 	if err != nil {
 		return err
 	}
-	return errors.Join(fn(c), c.close())
+	err = fn(c)
+	return errors.Join(err, d.leave(c, cameWithLog && err != nil))
 }

@@ -15,7 +15,7 @@ const maxIdleReaders = 8
 
 // readers is the pool of connections that only read.
 type readers struct {
-	open func() (*conn, error)
+	open func(context.Context) (*conn, error)
 
 	mu     sync.Mutex
 	idle   []*conn
@@ -24,7 +24,7 @@ type readers struct {
 	unused sync.Cond // of mu: inUse has become 0
 }
 
-func newReaders(open func() (*conn, error)) *readers {
+func newReaders(open func(context.Context) (*conn, error)) *readers {
 	r := &readers{open: open}
 	r.unused.L = &r.mu
 	return r
@@ -32,7 +32,7 @@ func newReaders(open func() (*conn, error)) *readers {
 
 // read runs fn on a connection of its own.
 func (r *readers) read(ctx context.Context, fn func(*conn) error) error {
-	c, err := r.acquire()
+	c, err := r.acquire(ctx)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (r *readers) snapshot(ctx context.Context, fn func(driver.Conn) error) erro
 	})
 }
 
-func (r *readers) acquire() (*conn, error) {
+func (r *readers) acquire(ctx context.Context) (*conn, error) {
 	r.mu.Lock()
 	if r.closed {
 		r.mu.Unlock()
@@ -68,7 +68,7 @@ func (r *readers) acquire() (*conn, error) {
 		return c, nil
 	}
 	r.mu.Unlock()
-	c, err := r.open()
+	c, err := r.open(ctx)
 	if err != nil {
 		r.release(nil)
 		return nil, err

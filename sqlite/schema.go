@@ -54,7 +54,11 @@ func (o *Options) userMigrations() (*migration.Set, error) {
 
 // applied returns the migrations of set that have run in this database. It is
 // the one query that opening an up-to-date database costs.
-func applied(ctx context.Context, c *conn, set *migration.Set) (all []migration.Applied, err error) {
+func applied(ctx context.Context, c *conn, set *migration.Set) ([]migration.Applied, error) {
+	return appliedIn(ctx, c, set, false)
+}
+
+func appliedIn(ctx context.Context, c *conn, set *migration.Set, again bool) (all []migration.Applied, err error) {
 	err = c.Query(ctx, "SELECT version_id, checksum FROM "+set.Table, nil, func(r driver.Row) error {
 		all = append(all, migration.Applied{Version: r.Int(0), Checksum: r.Text(1)})
 		return nil
@@ -62,10 +66,14 @@ func applied(ctx context.Context, c *conn, set *migration.Set) (all []migration.
 	// SQLite has no code of its own for a table that does not exist.
 	if nexus.CodeOf(err) == nexus.CodeInternal {
 		tables, listErr := tableNames(ctx, c)
-		if listErr == nil && !slices.Contains(tables, set.Table) {
+		switch {
+		case listErr != nil:
+			return nil, listErr
+		case !slices.Contains(tables, set.Table):
 			return nil, nil
+		case !again: // another process has created it since
+			return appliedIn(ctx, c, set, true)
 		}
-		return nil, errors.Join(listErr, err)
 	}
 	return all, err
 }
@@ -83,7 +91,7 @@ func contractTables(ctx context.Context) (_ map[string]map[string]string, err er
 	if err := scratch.prepareFile(); err != nil {
 		return nil, err
 	}
-	c, err := scratch.connect()
+	c, err := scratch.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -137,21 +145,30 @@ func (d *db) checkOrigin(ctx context.Context, c *conn) error {
 			return refused
 		}
 	}
+	broken, err := breachOfContract(ctx, c)
+	if err == nil && broken != nil {
+		refused.Err, err = broken, refused
+	}
+	return err
+}
+
+// breachOfContract says in which way the nine tables are not what the contract
+// wants, or returns nil.
+func breachOfContract(ctx context.Context, c *conn) (breach, err error) {
 	contract, err := contractTables(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, kind := range nexus.Kinds() {
 		found, err := columns(ctx, c, kind.Table())
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, column := range slices.Sorted(maps.Keys(contract[kind.Table()])) {
 			if want, got := contract[kind.Table()][column], found[column]; got != want {
-				refused.Err = fmt.Errorf("column %s of %s is %q, not %q", column, kind.Table(), got, want)
-				return refused
+				return fmt.Errorf("column %s of %s is %q, not %q", column, kind.Table(), got, want), nil
 			}
 		}
 	}
-	return nil
+	return nil, nil
 }

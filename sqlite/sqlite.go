@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -100,6 +101,7 @@ type db struct {
 	readers *readers
 	writer  *writer
 	wal     *walKeeper
+	fixed   bool         // see frozen
 	memory  bool         // a private database, gone after Close
 	discard func() error // removes what is left of it
 
@@ -124,12 +126,22 @@ func open(ctx context.Context, path string, o Options) (_ *db, err error) {
 	if err := d.prepareFile(); err != nil {
 		return nil, err
 	}
-	first, err := d.connect()
+	if d.fixed = d.frozen(); d.fixed {
+		if folder := filepath.Dir(d.path); !d.options.ReadOnly && !writable(folder) {
+			return nil, &nexus.Error{
+				Code: nexus.CodeReadOnly, Message: fmt.Sprintf("neither %s nor its folder can be written", d.path),
+				Hint: "check the permissions, or open the database read-only",
+			}
+		}
+		d.options.ReadOnly = true
+	}
+	cameWithLog := exists(d.path + "-wal")
+	first, err := d.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if err := d.bringUpToDate(ctx, first); err != nil {
-		return nil, errors.Join(err, first.close())
+		return nil, errors.Join(err, d.leave(first, cameWithLog))
 	}
 	if err := first.becomeReader(); err != nil {
 		return nil, errors.Join(err, first.close())
@@ -144,24 +156,32 @@ func open(ctx context.Context, path string, o Options) (_ *db, err error) {
 
 // connect opens a connection. Order matters: nothing may touch the file before
 // the pragmas that say how.
-func (d *db) connect() (*conn, error) {
-	flags := sqlite.OpenReadWrite
-	if d.options.ReadOnly {
-		flags = sqlite.OpenReadOnly
+func (d *db) connect(ctx context.Context) (*conn, error) {
+	// Without OpenURI a path is a path, whatever characters are in it. That a
+	// database is read-only is query_only's business: a connection that SQLite
+	// opens read-only creates a write-ahead log and cannot remove it.
+	name, flags := d.path, sqlite.OpenReadWrite
+	if d.fixed {
+		name, flags = immutableName(d.path), sqlite.OpenReadOnly|sqlite.OpenURI
 	}
-	// Without OpenURI a path is a path, whatever characters are in it.
-	sq, err := sqlite.OpenConn(d.path, flags)
+	sq, err := sqlite.OpenConn(name, flags)
 	if err != nil {
 		return nil, classify(d.path, err)
 	}
-	c := &conn{sq: sq, path: d.path, stmts: make(map[string]*stmt), interrupt: make(chan struct{})}
+	c := &conn{
+		sq: sq, path: d.path, interrupt: interrupt{sq: sq},
+		stmts: make(map[string]*stmt), own: make(map[string]*stmt),
+	}
 	if d.options.Debug {
 		c.log = d.options.Logger
 	}
-	sq.SetInterrupt(c.interrupt)
+	c.interrupt.arm()
+	if err := sq.SetAuthorizer(sqlite.AuthorizeFunc(c.authorize)); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
 	// patiently waits better than SQLite: with an end, and until a context ends.
 	sq.SetBusyTimeout(0)
-	err = patiently(context.Background(), d.options.Patience, func() error {
+	err = patiently(ctx, d.options.Patience, func() error {
 		return c.execAll(
 			"PRAGMA foreign_keys = ON",
 			"PRAGMA synchronous = "+d.synchronous(),
@@ -174,8 +194,8 @@ func (d *db) connect() (*conn, error) {
 	return c, nil
 }
 
-func (d *db) connectReader() (*conn, error) {
-	c, err := d.connect()
+func (d *db) connectReader(ctx context.Context) (*conn, error) {
+	c, err := d.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -195,8 +215,8 @@ func (c *conn) becomeReader() error {
 
 // connectWriter opens the writer's connection. The write-ahead log is copied by
 // the walKeeper; only if that does not come to it, a commit does it.
-func (d *db) connectWriter() (*conn, error) {
-	c, err := d.connect()
+func (d *db) connectWriter(ctx context.Context) (*conn, error) {
+	c, err := d.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -236,7 +256,10 @@ func (d *db) Snapshot(ctx context.Context, fn func(driver.Conn) error) error {
 
 func (d *db) Write(ctx context.Context, fn func(driver.Conn) error) error {
 	if d.options.ReadOnly {
-		return &nexus.Error{Code: nexus.CodeReadOnly, Message: d.path + " was opened read-only"}
+		return &nexus.Error{
+			Code: nexus.CodeReadOnly, Message: d.path + " is open read-only",
+			Hint: "nothing was changed; check the permissions of the file, or open it without read-only",
+		}
 	}
 	return d.writer.do(ctx, fn)
 }
@@ -283,7 +306,7 @@ func (d *db) Close() error {
 		if d.wal != nil {
 			d.wal.stop()
 		}
-		d.closeErr = errors.Join(writer, d.readers.close(), d.discard())
+		d.closeErr = errors.Join(writer, d.closeLast(d.readers.close), d.discard())
 	})
 	return d.closeErr
 }

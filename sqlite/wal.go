@@ -29,7 +29,7 @@ const walPause = 50 * time.Millisecond
 // when the log has grown all the same, the keeper takes a turn in the commit
 // queue and copies the little that is new.
 type walKeeper struct {
-	open   func() (*conn, error)
+	open   func(context.Context) (*conn, error)
 	writer *writer
 
 	wake   chan struct{}
@@ -76,7 +76,7 @@ func (k *walKeeper) run(ctx context.Context) {
 		}
 		if c == nil {
 			var err error
-			if c, err = k.open(); err != nil {
+			if c, err = k.open(ctx); err != nil {
 				c = nil
 			}
 		}

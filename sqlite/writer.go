@@ -28,7 +28,7 @@ var errAgain = errors.New("run it again")
 // A lone write finds nobody before or behind it. It takes the turn without
 // switching goroutines, and needs no savepoint.
 type writer struct {
-	open      func() (*conn, error)
+	open      func(context.Context) (*conn, error)
 	patience  time.Duration
 	committed func() // called after each commit; must be quick
 
@@ -70,16 +70,16 @@ func (w *writer) exclusively(ctx context.Context, fn func(*conn) error) error {
 	}
 	defer w.pass()
 	w.commit()
-	if err := w.connect(); err != nil {
+	if err := w.connect(ctx); err != nil {
 		return err
 	}
 	return fn(w.conn)
 }
 
 // connect opens the connection, if this is the first use of it.
-func (w *writer) connect() (err error) {
+func (w *writer) connect(ctx context.Context) (err error) {
 	if w.conn == nil {
-		w.conn, err = w.open()
+		w.conn, err = w.open(ctx)
 	}
 	return err
 }
@@ -273,7 +273,7 @@ func (w *writer) announce(err error) {
 
 // begin opens a transaction, waiting for other processes.
 func (w *writer) begin(ctx context.Context) error {
-	if err := w.connect(); err != nil {
+	if err := w.connect(ctx); err != nil {
 		return err
 	}
 	w.courtesy.pause(ctx, w.conn.path)

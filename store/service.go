@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/seed-c8812374/nexus"
@@ -86,6 +87,10 @@ func (t *table[E, F, U]) list(ctx context.Context, c driver.Conn, filter F) ([]E
 	const mostReserved = 1024
 	list := make([]E, 0, min(t.page(filter).Limit, mostReserved))
 	err := t.each(ctx, c, filter, func(r driver.Row) error {
+		if len(list) == cap(list) {
+			// Entities are large; append would copy a long list many times.
+			list = slices.Grow(list, len(list)+16)
+		}
 		var zero E
 		list = append(list, zero)
 		t.scan(&list[len(list)-1], r)

@@ -155,6 +155,9 @@ func (s *Set) run(db *sql.DB, now time.Time, fn func(*goose.Provider) error) err
 	if err == nil {
 		return nil
 	}
+	if code := nexus.CodeOf(err); code == nexus.CodeCanceled {
+		return &nexus.Error{Code: code, Message: "the migration was stopped", Hint: "nothing was changed", Err: err}
+	}
 	e := &nexus.Error{Code: nexus.CodeMigration, Message: "the migration failed", Err: err}
 	var partial *goose.PartialError
 	if errors.As(err, &partial) && partial.Failed != nil {
