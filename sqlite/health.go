@@ -8,8 +8,8 @@ import (
 	"github.com/seed-c8812374/nexus/store/driver"
 )
 
-// Health implements driver.DB. Deep, it runs SQLite's integrity_check and
-// foreign_key_check; otherwise only what costs next to nothing.
+// Health implements driver.DB, with SQLite's quick_check; deep, with its
+// integrity_check and foreign_key_check.
 func (d *db) Health(ctx context.Context, deep bool) (driver.Health, error) {
 	h := driver.Health{Problems: []string{}}
 	err := d.readers.read(ctx, func(c *conn) error {
@@ -31,24 +31,30 @@ func (d *db) Health(ctx context.Context, deep bool) (driver.Health, error) {
 			return err
 		}
 		h.ForeignKeys = foreignKeys == "1"
-		if deep {
-			return d.examine(ctx, c, &h)
+		if !deep {
+			return examine(ctx, c, "PRAGMA quick_check(20)", &h)
 		}
-		return nil
+		if err := examine(ctx, c, "PRAGMA integrity_check(20)", &h); err != nil {
+			return err
+		}
+		return findOrphans(ctx, c, &h)
 	})
 	return h, err
 }
 
-func (d *db) examine(ctx context.Context, c *conn, h *driver.Health) error {
-	err := c.Query(ctx, "PRAGMA integrity_check(20)", nil, func(r driver.Row) error {
+// examine runs one of SQLite's checks and lists its findings.
+func examine(ctx context.Context, c *conn, check string, h *driver.Health) error {
+	h.Integrity = true
+	return c.Query(ctx, check, nil, func(r driver.Row) error {
 		if finding := r.Text(0); finding != "ok" {
+			h.Integrity = false
 			h.Problems = append(h.Problems, finding)
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
+}
+
+func findOrphans(ctx context.Context, c *conn, h *driver.Health) error {
 	const orphans = `SELECT "table", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2`
 	return c.Query(ctx, orphans, nil, func(r driver.Row) error {
 		h.Problems = append(h.Problems,

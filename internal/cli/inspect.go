@@ -39,11 +39,11 @@ func (a *app) healthCommand() *cobra.Command {
 	var deep bool
 	cmd := &cobra.Command{
 		Use: "health", Short: "Say whether the database is well", Args: noArgs,
-		Long: "Say whether the database answers, and whether its journal, foreign keys and schema are as they\n" +
-			"should be. With --deep all of it is read: every page, index and foreign key.",
+		Long: "Say whether the database answers, and whether its journal, foreign keys, schema and pages are as\n" +
+			"they should be. With --deep, indexes are compared with tables and every foreign key is followed.",
 		Example: "  nexus health --deep --json",
 	}
-	cmd.Flags().BoolVar(&deep, "deep", false, "read and check all of it, which takes time")
+	cmd.Flags().BoolVar(&deep, "deep", false, "also check indexes and foreign keys, which takes longer")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var h health
 		err := a.withDB(cmd.Context(), func(db *store.DB) (err error) {
@@ -72,6 +72,7 @@ func healthTable(out io.Writer, h *health) error {
 	yes := map[bool]string{true: "yes", false: "NO"}
 	rows := [][]string{
 		{"foreign keys enforced", yes[h.ForeignKeys]},
+		{"undamaged", yes[h.Integrity]},
 		{"schema version", fmt.Sprintf("%d of %d", h.SchemaVersion, h.LatestVersion)},
 	}
 	for _, problem := range h.Problems {

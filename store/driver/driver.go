@@ -27,8 +27,9 @@ type DB interface {
 	// Ping returns nil if the database answers.
 	Ping(ctx context.Context) error
 
-	// Health looks the database over. With deep, it also reads every page and
-	// checks every foreign key, which takes time in proportion to the data.
+	// Health looks the database over, which takes time in proportion to the
+	// data. With deep, it also compares indexes with tables and follows every
+	// foreign key.
 	Health(ctx context.Context, deep bool) (Health, error)
 
 	// Tables lists the tables, without those of the database itself and of its
@@ -74,6 +75,7 @@ type Row interface {
 type Health struct {
 	WAL           bool     `json:"wal"`            // the journal is a write-ahead log
 	ForeignKeys   bool     `json:"foreign_keys"`   // foreign keys are enforced
+	Integrity     bool     `json:"integrity"`      // what is stored is not damaged
 	SchemaVersion int64    `json:"schema_version"` // the newest migration that is applied
 	LatestVersion int64    `json:"latest_version"` // the newest migration that this program knows
 	Problems      []string `json:"problems"`       // what is wrong, in words; empty if all is well
@@ -81,5 +83,5 @@ type Health struct {
 
 // OK reports whether all is well.
 func (h Health) OK() bool {
-	return h.WAL && h.ForeignKeys && h.SchemaVersion == h.LatestVersion && len(h.Problems) == 0
+	return h.WAL && h.ForeignKeys && h.Integrity && h.SchemaVersion == h.LatestVersion && len(h.Problems) == 0
 }
