@@ -83,7 +83,7 @@ func TestChangesExactly(t *testing.T) {
 		{`"depends_on": ["api", "database"]`, `"depends_on": []`, "tasks", "form", row{"depends_on": nil}},
 		{`"depends_on": []`, `"depends_on": ["api"]`, "tasks", "database", row{"depends_on": `["tasks/api"]`}},
 		{`"metadata": "text"`, `"metadata": {}`, "tasks", "api", row{"metadata": "{}"}},
-		{`"max_iterations": 9`, `"max_iterations": 0`, "tasks", "form", row{"max_iterations": int64(0)}},
+		{`"max_iterations": 9`, `"max_iterations": 1`, "tasks", "form", row{"max_iterations": int64(1)}},
 		{`"size": "atomic"`, `"size": "small"`, "tasks", "form", row{"size": "small"}},
 		{`"priority": "low"`, `"priority": "medium"`, "tasks", "api", row{"priority": int64(2)}},
 		{`"key": "api",`, `"key": "api", "feature": "pay",`, "tasks", "api", row{"feature_id": "features/pay"}},

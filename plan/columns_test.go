@@ -193,8 +193,7 @@ func TestEmptyClears(t *testing.T) {
 	  "project": {"key": "shop", "description": "", "repository_url": ""},
 	  "features": [{"key": "pay", "description": "", "estimated_tasks": 0}],
 	  "sub_features": [{"key": "card", "feature": "pay", "description": ""}],
-	  "tasks": [{"key": "form", "depends_on": [], "description": "", "branch_name": "", "worktree_path": "",
-	    "estimated_minutes": 0, "max_iterations": 0}],
+	  "tasks": [{"key": "form", "depends_on": [], "description": "", "branch_name": "", "worktree_path": ""}],
 	  "requirements": [{"key": "fast", "source": "", "linked_features": [], "validated": false}]
 	}`)
 	for _, test := range []struct {
@@ -206,7 +205,6 @@ func TestEmptyClears(t *testing.T) {
 		{"sub_features", "card", row{"description": nil}},
 		{"tasks", "form", row{
 			"depends_on": nil, "description": nil, "branch_name": nil, "worktree_path": nil,
-			"estimated_minutes": int64(0), "max_iterations": int64(0),
 			// Not given, so left.
 			"feature_id": "features/pay", "sub_feature_id": "sub_features/card", "size": "atomic",
 		}},
