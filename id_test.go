@@ -43,6 +43,14 @@ func TestNewIDTime(t *testing.T) {
 	if got := time.UnixMilli(millis).UTC(); !got.Equal(now) {
 		t.Errorf("%s was made at %v and says %v", id, now, got)
 	}
+	// Those of the same millisecond count up.
+	for range 100 {
+		next := nexus.NewID(nexus.KindTask, now)
+		if next <= id || next[:10] != id[:10] {
+			t.Fatalf("%s came after %s", next, id)
+		}
+		id = next
+	}
 }
 
 // TestNewIDIncreases turns the clock forth and back.

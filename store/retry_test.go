@@ -3,6 +3,8 @@ package store_test
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/seed-c8812374/nexus"
@@ -17,18 +19,36 @@ import (
 // again. A service that keeps something from the first run shows here.
 func TestRunTwice(t *testing.T) {
 	t.Parallel()
+	template := filepath.Join(t.TempDir(), "template.db") // migrated once, not for each test
+	if err := openFile(t, template).Close(); err != nil {
+		t.Fatal(err)
+	}
+	empty, err := os.ReadFile(template)
+	if err != nil {
+		t.Fatal(err)
+	}
 	storetest.Run(t, func(t *testing.T) *store.DB {
-		db, err := sqlite.Open(t.Context(), sqlite.Memory, &sqlite.Options{Now: storetest.Now})
-		if err != nil {
+		path := filepath.Join(t.TempDir(), "nexus.db")
+		if err := os.WriteFile(path, empty, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() {
-			if err := db.Close(); err != nil {
-				t.Errorf("Close: %v", err)
-			}
-		})
-		return store.New(twice{db}, storetest.Now)
+		return store.New(twice{openFile(t, path)}, storetest.Now)
 	})
+}
+
+// openFile opens a database that is closed when the test ends.
+func openFile(t *testing.T, path string) *store.DB {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), path, &sqlite.Options{NoSync: true, Now: storetest.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return db
 }
 
 // twice is a driver over an open database.
@@ -91,13 +111,8 @@ func values(args []driver.Arg) []any {
 func TestRunTwiceIsNoticed(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	inner, err := sqlite.Open(ctx, sqlite.Memory, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer inner.Close()
-	db, runs := store.New(twice{inner}, storetest.Now), 0
-	err = db.InTx(ctx, func(tx *store.Tx) error {
+	db, runs := store.New(twice{openFile(t, filepath.Join(t.TempDir(), "nexus.db"))}, storetest.Now), 0
+	err := db.InTx(ctx, func(tx *store.Tx) error {
 		runs++
 		return tx.Agents.Create(ctx, &nexus.Agent{ID: "a"}) // CodeExists, if the first run were not undone
 	})
