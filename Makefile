@@ -38,9 +38,10 @@ lint: ## check format, vet, staticcheck
 
 .PHONY: cross
 cross: ## compile for the other platforms
-	for os in linux darwin windows; do for arch in amd64 arm64; do \
-		echo "$$os/$$arch"; CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -o /dev/null ./cmd/nexus || exit 1; \
-	done; done
+	for platform in linux/arm64 darwin/arm64 windows/amd64; do \
+		echo $$platform; \
+		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} go build -o /dev/null ./cmd/nexus || exit 1; \
+	done
 
 .PHONY: demo
 demo: build ## a tour, in ./data/nexus.db

@@ -102,8 +102,11 @@ func planTable(out io.Writer, r *plan.Report) error {
 		name string
 		plan.Count
 	}{
-		{"projects", r.Projects}, {"features", r.Features}, {"sub-features", r.SubFeatures},
-		{"tasks", r.Tasks}, {"requirements", r.Requirements},
+		{"projects", r.Projects},
+		{"features", r.Features},
+		{"sub-features", r.SubFeatures},
+		{"tasks", r.Tasks},
+		{"requirements", r.Requirements},
 	} {
 		rows = append(rows, []string{
 			section.name, fmt.Sprint(section.Created), fmt.Sprint(section.Updated), fmt.Sprint(section.Unchanged), fmt.Sprint(section.Kept),
