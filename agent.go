@@ -97,8 +97,8 @@ func (a *Agent) check() *checker {
 	c.atLeastZero("tasks_completed", a.TasksCompleted)
 	c.atLeastZero("tasks_failed", a.TasksFailed)
 	c.text("termination_reason", a.TerminationReason)
-	c.time("spawned_at", a.SpawnedAt)
-	c.time("last_activity_at", a.LastActivityAt)
+	c.requiredTime("spawned_at", a.SpawnedAt)
+	c.requiredTime("last_activity_at", a.LastActivityAt)
 	c.time("terminated_at", a.TerminatedAt)
 	return c
 }

@@ -41,7 +41,7 @@ func (p *Checkpoint) check() *checker {
 	c.text("reason", p.Reason)
 	c.json("state", p.State)
 	c.text("git_commit", p.GitCommit)
-	c.time("created_at", p.CreatedAt)
+	c.requiredTime("created_at", p.CreatedAt)
 	return c
 }
 

@@ -99,8 +99,8 @@ func (f *Feature) check() *checker {
 	c.atLeastZero("estimated_tasks", f.EstimatedTasks)
 	c.atLeastZero("completed_tasks", f.CompletedTasks)
 	c.optionalID("plan_key", f.PlanKey)
-	c.time("created_at", f.CreatedAt)
-	c.time("updated_at", f.UpdatedAt)
+	c.requiredTime("created_at", f.CreatedAt)
+	c.requiredTime("updated_at", f.UpdatedAt)
 	return c
 }
 

@@ -3,6 +3,7 @@ package nexus
 import (
 	"encoding/json"
 	"strings"
+	"unicode/utf8"
 )
 
 // JSON is a JSON document as text, kept to the byte. The empty string stands
@@ -20,7 +21,7 @@ func (j JSON) MarshalJSON() ([]byte, error) {
 	switch {
 	case j == "":
 		return []byte("null"), nil
-	case j.Valid():
+	case j.Valid() && utf8.ValidString(string(j)):
 		return []byte(j), nil
 	default:
 		return json.Marshal(string(j))
@@ -54,7 +55,7 @@ func EncodeIDs(ids []string) JSON {
 }
 
 // DecodeIDs reads what [EncodeIDs] wrote, and makes the best of what other
-// programs may have written: numbers become their digits, and text that is no
+// programs may have written: what is no text becomes its JSON, and text that is no
 // JSON array becomes a single id, so that it is shown and not lost.
 func DecodeIDs(text JSON) []string {
 	if text == "" {
@@ -63,20 +64,15 @@ func DecodeIDs(text JSON) []string {
 	if ids, ok := decodePlainIDs(string(text)); ok {
 		return ids
 	}
-	var ids []string
-	if json.Unmarshal([]byte(text), &ids) == nil {
-		return ids
-	}
 	var values []json.RawMessage
 	if json.Unmarshal([]byte(text), &values) != nil {
 		return []string{string(text)}
 	}
-	for _, value := range values {
-		var id string
-		if json.Unmarshal(value, &id) != nil {
-			id = string(value)
+	ids := make([]string, len(values))
+	for i, value := range values {
+		if value[0] != '"' || json.Unmarshal(value, &ids[i]) != nil {
+			ids[i] = string(value)
 		}
-		ids = append(ids, id)
 	}
 	return ids
 }

@@ -43,10 +43,10 @@ func (m *Metric) check() *checker {
 	c.optionalID("task_id", m.TaskID)
 	c.required("type", m.Type)
 	if math.IsNaN(m.Value) || math.IsInf(m.Value, 0) {
-		c.add("value", "is %v; it must be a finite number", m.Value)
+		c.add("value", m.Value, "is %v; it must be a finite number", m.Value)
 	}
 	c.json("metadata", m.Metadata)
-	c.time("timestamp", m.Timestamp)
+	c.requiredTime("timestamp", m.Timestamp)
 	return c
 }
 

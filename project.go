@@ -100,8 +100,8 @@ func (p *Project) check() *checker {
 	c.required("root_path", p.RootPath)
 	c.text("repository_url", p.RepositoryURL)
 	c.optionalID("plan_key", p.PlanKey)
-	c.time("created_at", p.CreatedAt)
-	c.time("updated_at", p.UpdatedAt)
+	c.requiredTime("created_at", p.CreatedAt)
+	c.requiredTime("updated_at", p.UpdatedAt)
 	c.time("completed_at", p.CompletedAt)
 	return c
 }

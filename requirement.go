@@ -58,7 +58,7 @@ func (r *Requirement) check() *checker {
 	c.text("source", r.Source)
 	c.ids("linked_features", r.LinkedFeatures)
 	c.optionalID("plan_key", r.PlanKey)
-	c.time("created_at", r.CreatedAt)
+	c.requiredTime("created_at", r.CreatedAt)
 	return c
 }
 

@@ -81,7 +81,7 @@ func (s *Session) check() *checker {
 	oneOf(c, "type", s.Type, SessionTypes())
 	stateOf(c, "status", s.Status, sessionMachine)
 	c.json("data", s.Data)
-	c.time("started_at", s.StartedAt)
+	c.requiredTime("started_at", s.StartedAt)
 	c.time("ended_at", s.EndedAt)
 	return c
 }

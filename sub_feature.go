@@ -40,7 +40,7 @@ func (s *SubFeature) check() *checker {
 	c.text("description", s.Description)
 	stateOf(c, "status", s.Status, featureMachine)
 	c.optionalID("plan_key", s.PlanKey)
-	c.time("created_at", s.CreatedAt)
+	c.requiredTime("created_at", s.CreatedAt)
 	return c
 }
 

@@ -23,7 +23,7 @@ type Task struct {
 	QAIterations     int        `json:"qa_iterations"`
 	MaxIterations    int        `json:"max_iterations"`
 	EstimatedMinutes int        `json:"estimated_minutes"`
-	ActualMinutes    *int       `json:"actual_minutes,omitempty"`
+	ActualMinutes    int        `json:"actual_minutes,omitempty"`
 	StartedAt        time.Time  `json:"started_at,omitzero"`
 	CompletedAt      time.Time  `json:"completed_at,omitzero"`
 	CreatedAt        time.Time  `json:"created_at"`
@@ -146,21 +146,19 @@ func (t *Task) check() *checker {
 	c.text("branch_name", t.BranchName)
 	c.ids("depends_on", t.DependsOn)
 	if slices.Contains(t.DependsOn, t.ID) {
-		c.add("depends_on", "names the task itself")
+		c.add("depends_on", t.ID, "names the task itself")
 	}
 	c.text("blocked_by", t.BlockedBy)
 	c.atLeastZero("qa_iterations", t.QAIterations)
 	c.atLeastZero("max_iterations", t.MaxIterations)
 	c.atLeastZero("estimated_minutes", t.EstimatedMinutes)
-	if t.ActualMinutes != nil {
-		c.atLeastZero("actual_minutes", *t.ActualMinutes)
-	}
+	c.atLeastZero("actual_minutes", t.ActualMinutes)
 	c.json("metadata", t.Metadata)
 	c.optionalID("plan_key", t.PlanKey)
 	c.time("started_at", t.StartedAt)
 	c.time("completed_at", t.CompletedAt)
-	c.time("created_at", t.CreatedAt)
-	c.time("updated_at", t.UpdatedAt)
+	c.requiredTime("created_at", t.CreatedAt)
+	c.requiredTime("updated_at", t.UpdatedAt)
 	return c
 }
 
@@ -234,9 +232,7 @@ func (u TaskUpdate) Apply(t *Task, now time.Time) {
 	set(&t.QAIterations, u.QAIterations)
 	set(&t.MaxIterations, u.MaxIterations)
 	set(&t.EstimatedMinutes, u.EstimatedMinutes)
-	if u.ActualMinutes != nil {
-		t.ActualMinutes = u.ActualMinutes
-	}
+	set(&t.ActualMinutes, u.ActualMinutes)
 	set(&t.StartedAt, u.StartedAt)
 	set(&t.CompletedAt, u.CompletedAt)
 	set(&t.Metadata, u.Metadata)

@@ -20,16 +20,18 @@ var lastTime = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
 // A checker collects what is wrong with an entity.
 type checker struct {
 	problems []Problem
+	values   []any // what each problem is about
 }
 
-func (c *checker) add(field, format string, args ...any) {
+func (c *checker) add(field string, value any, format string, args ...any) {
 	c.problems = append(c.problems, Problem{Field: field, Message: fmt.Sprintf(format, args...)})
+	c.values = append(c.values, value)
 }
 
 func (c *checker) id(field, value string) {
 	switch {
 	case value == "":
-		c.add(field, "is required")
+		c.add(field, value, "is required")
 	default:
 		c.optionalID(field, value)
 	}
@@ -38,28 +40,28 @@ func (c *checker) id(field, value string) {
 func (c *checker) optionalID(field, value string) {
 	switch {
 	case len(value) > MaxID:
-		c.add(field, "is %d bytes long; the limit is %d", len(value), MaxID)
+		c.add(field, value, "is %d bytes long; the limit is %d", len(value), MaxID)
 	case !utf8.ValidString(value):
-		c.add(field, "is not valid UTF-8")
+		c.add(field, value, "is not valid UTF-8")
 	case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		c.add(field, "contains a control character")
+		c.add(field, value, "contains a control character")
 	}
 }
 
 func (c *checker) text(field, value string) {
 	switch {
 	case len(value) > MaxText:
-		c.add(field, "is %.1f MB long; the limit is %.1f MB", float64(len(value))/1e6, float64(MaxText)/1e6)
+		c.add(field, value, "is %.1f MB long; the limit is %.1f MB", float64(len(value))/1e6, float64(MaxText)/1e6)
 	case !utf8.ValidString(value):
-		c.add(field, "is not valid UTF-8")
+		c.add(field, value, "is not valid UTF-8")
 	case strings.Contains(value, "\x00"):
-		c.add(field, "contains a NUL character")
+		c.add(field, value, "contains a NUL character")
 	}
 }
 
 func (c *checker) required(field, value string) {
 	if strings.TrimSpace(value) == "" {
-		c.add(field, "is required")
+		c.add(field, value, "is required")
 		return
 	}
 	c.text(field, value)
@@ -68,7 +70,7 @@ func (c *checker) required(field, value string) {
 func (c *checker) json(field string, value JSON) {
 	c.text(field, string(value))
 	if value != "" && !value.Valid() {
-		c.add(field, "is not valid JSON")
+		c.add(field, value, "is not valid JSON")
 	}
 }
 
@@ -80,7 +82,7 @@ func (c *checker) ids(field string, ids []string) {
 			c.problems[found].Field = fmt.Sprintf("%s[%d]", field, i)
 		}
 		if seen[id] {
-			c.add(field, "names %s twice", quote(id))
+			c.add(field, strings.Join(ids, " "), "names %s twice", quote(id))
 		}
 		seen[id] = true
 	}
@@ -88,20 +90,28 @@ func (c *checker) ids(field string, ids []string) {
 
 func (c *checker) atLeastZero(field string, value int) {
 	if value < 0 {
-		c.add(field, "is %d; it cannot be negative", value)
+		c.add(field, value, "is %d; it cannot be negative", value)
 	}
+}
+
+func (c *checker) requiredTime(field string, value time.Time) {
+	if value.IsZero() {
+		c.add(field, value, "is required")
+		return
+	}
+	c.time(field, value)
 }
 
 func (c *checker) time(field string, value time.Time) {
 	if value.After(lastTime) || value.Year() < 0 {
-		c.add(field, "is outside the years 0 to 9999")
+		c.add(field, value, "is outside the years 0 to 9999")
 	}
 }
 
 // oneOf checks a closed vocabulary.
 func oneOf[S ~string](c *checker, field string, value S, vocabulary []S) {
 	if !slices.Contains(vocabulary, value) {
-		c.add(field, "is %s; it must be one of %s", quote(string(value)), list(vocabulary))
+		c.add(field, value, "is %s; it must be one of %s", quote(string(value)), list(vocabulary))
 	}
 }
 
@@ -127,9 +137,10 @@ func (c *checker) invalidSince(before func() *checker, kind Kind, id string) err
 	if len(c.problems) == 0 {
 		return nil
 	}
-	was, fresh := before().problems, checker{}
-	for _, p := range c.problems {
-		if !slices.Contains(was, p) {
+	was, fresh := before(), checker{}
+	for i, p := range c.problems {
+		j := slices.Index(was.problems, p)
+		if j < 0 || was.values[j] != c.values[i] {
 			fresh.problems = append(fresh.problems, p)
 		}
 	}

@@ -132,8 +132,8 @@ func TestValidate(t *testing.T) {
 		"metric of one's own":   {func(v *valid) { v.metric.Type = "coffee" }, ""},
 		"reason of one's own":   {func(v *valid) { v.checkpoint.Reason = "just so" }, ""},
 		"negative":              {func(v *valid) { v.task.QAIterations, v.task.EstimatedMinutes = -1, -2 }, "qa_iterations estimated_minutes"},
-		"negative actual":       {func(v *valid) { v.task.ActualMinutes = new(-1) }, "actual_minutes"},
-		"zero actual":           {func(v *valid) { v.task.ActualMinutes = new(0) }, ""},
+		"negative actual":       {func(v *valid) { v.task.ActualMinutes = -1 }, "actual_minutes"},
+		"zero actual":           {func(v *valid) { v.task.ActualMinutes = 0 }, ""},
 		"depends on itself":     {func(v *valid) { v.task.DependsOn = []string{"x", v.task.ID} }, "depends_on"},
 		"depends on one twice":  {func(v *valid) { v.task.DependsOn = []string{"x", "y", "x"} }, "depends_on"},
 		"depends on nothing":    {func(v *valid) { v.task.DependsOn = []string{"x", ""} }, "depends_on[1]"},
@@ -148,7 +148,7 @@ func TestValidate(t *testing.T) {
 		"year 10000":            {func(v *valid) { v.task.StartedAt = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) }, "started_at"},
 		"year -1":               {func(v *valid) { v.session.EndedAt = time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC) }, "ended_at"},
 		"all at once": {func(v *valid) { v.feature = nexus.Feature{EstimatedTasks: -1} },
-			"id project_id name priority status estimated_tasks"},
+			"id project_id name priority status estimated_tasks created_at updated_at"},
 	} {
 		v := newValid()
 		c.change(v)

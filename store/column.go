@@ -1,6 +1,8 @@
 package store
 
 import (
+	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -20,8 +22,9 @@ type Column struct {
 // column is a Column with its place in the entity E.
 type column[E any] struct {
 	Column
-	arg  func(*E) driver.Arg
-	scan func(*E, driver.Row, int)
+	arg   func(*E) driver.Arg
+	scan  func(*E, driver.Row, int)
+	order string // what a list is ordered by, as SQL, if not the column itself
 }
 
 // with gives the column a default in the database.
@@ -38,9 +41,9 @@ func (c column[E]) nullable() column[E] {
 
 func text[E any, S ~string](name string, field func(*E) *S) column[E] {
 	return column[E]{
-		Column{Name: name, Type: "TEXT"},
-		func(e *E) driver.Arg { return driver.Text(*field(e)) },
-		func(e *E, r driver.Row, i int) { *field(e) = S(r.Text(i)) },
+		Column: Column{Name: name, Type: "TEXT"},
+		arg:    func(e *E) driver.Arg { return driver.Text(*field(e)) },
+		scan:   func(e *E, r driver.Row, i int) { *field(e) = S(r.Text(i)) },
 	}
 }
 
@@ -53,36 +56,29 @@ func optional[E any, S ~string](name string, field func(*E) *S) column[E] {
 
 func integer[E any, I ~int | ~int64](name string, field func(*E) *I) column[E] {
 	return column[E]{
-		Column{Name: name, Type: "INTEGER"},
-		func(e *E) driver.Arg { return driver.Int(int64(*field(e))) },
-		func(e *E, r driver.Row, i int) { *field(e) = I(r.Int(i)) },
+		Column: Column{Name: name, Type: "INTEGER"},
+		arg:    func(e *E) driver.Arg { return driver.Int(int64(*field(e))) },
+		scan:   func(e *E, r driver.Row, i int) { *field(e) = I(r.Int(i)) },
 	}
 }
 
-// optionalInteger is NULL when the field is nil.
-func optionalInteger[E any](name string, field func(*E) **int) column[E] {
-	return column[E]{
-		Column{Name: name, Type: "INTEGER", Nullable: true},
-		func(e *E) driver.Arg {
-			if p := *field(e); p != nil {
-				return driver.Int(int64(*p))
-			}
-			return driver.Null()
-		},
-		func(e *E, r driver.Row, i int) {
-			*field(e) = nil
-			if n := int(r.Int(i)); n != 0 || !r.IsNull(i) {
-				*field(e) = &n
-			}
-		},
+// optionalInteger is NULL when it is zero.
+func optionalInteger[E any](name string, field func(*E) *int) column[E] {
+	c := integer(name, field).nullable()
+	c.arg = func(e *E) driver.Arg {
+		if n := *field(e); n != 0 {
+			return driver.Int(int64(n))
+		}
+		return driver.Null()
 	}
+	return c
 }
 
 func boolean[E any](name string, field func(*E) *bool) column[E] {
 	return column[E]{
-		Column{Name: name, Type: "INTEGER"},
-		func(e *E) driver.Arg { return boolArg(*field(e)) },
-		func(e *E, r driver.Row, i int) { *field(e) = r.Int(i) != 0 },
+		Column: Column{Name: name, Type: "INTEGER"},
+		arg:    func(e *E) driver.Arg { return boolArg(*field(e)) },
+		scan:   func(e *E, r driver.Row, i int) { *field(e) = r.Int(i) != 0 },
 	}
 }
 
@@ -95,9 +91,12 @@ func boolArg(b bool) driver.Arg {
 
 func real[E any](name string, field func(*E) *float64) column[E] {
 	return column[E]{
-		Column{Name: name, Type: "REAL"},
-		func(e *E) driver.Arg { return driver.Float(*field(e)) },
-		func(e *E, r driver.Row, i int) { *field(e) = r.Float(i) },
+		Column: Column{Name: name, Type: "REAL"},
+		arg:    func(e *E) driver.Arg { return driver.Float(*field(e)) },
+		scan: func(e *E, r driver.Row, i int) {
+			// JSON has no infinity, which another program may have stored.
+			*field(e) = min(max(r.Float(i), -math.MaxFloat64), math.MaxFloat64)
+		},
 	}
 }
 
@@ -108,14 +107,22 @@ var (
 	lastSecond  = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC).Unix()
 )
 
-// seconds is a time, kept as seconds since 1970.
+// seconds is a time, kept as seconds since 1970. To store one takes from the
+// entity what cannot be stored, so that it is what a later Get returns.
 func seconds[E any](name string, field func(*E) *time.Time) column[E] {
 	return column[E]{
-		Column{Name: name, Type: "INTEGER"},
-		func(e *E) driver.Arg { return driver.Int(field(e).Unix()) },
-		func(e *E, r driver.Row, i int) {
+		Column: Column{Name: name, Type: "INTEGER"},
+		arg: func(e *E) driver.Arg {
+			t := field(e)
+			*t = t.UTC().Truncate(time.Second)
+			return driver.Int(t.Unix())
+		},
+		scan: func(e *E, r driver.Row, i int) {
 			*field(e) = time.Unix(min(max(r.Int(i), firstSecond), lastSecond), 0).UTC()
 		},
+		// As it is shown, so that a cursor finds its place again.
+		order: fmt.Sprintf("CASE WHEN %[1]s < %[2]d THEN %[2]d WHEN %[1]s > %[3]d THEN %[3]d ELSE %[1]s END",
+			name, firstSecond, lastSecond),
 	}
 }
 
@@ -142,9 +149,9 @@ func optionalSeconds[E any](name string, field func(*E) *time.Time) column[E] {
 // idList is a JSON array of ids; none is NULL.
 func idList[E any](name string, field func(*E) *[]string) column[E] {
 	return column[E]{
-		Column{Name: name, Type: "TEXT", Nullable: true},
-		func(e *E) driver.Arg { return driver.TextOrNull(nexus.EncodeIDs(*field(e))) },
-		func(e *E, r driver.Row, i int) { *field(e) = nexus.DecodeIDs(nexus.JSON(r.Text(i))) },
+		Column: Column{Name: name, Type: "TEXT", Nullable: true},
+		arg:    func(e *E) driver.Arg { return driver.TextOrNull(nexus.EncodeIDs(*field(e))) },
+		scan:   func(e *E, r driver.Row, i int) { *field(e) = nexus.DecodeIDs(nexus.JSON(r.Text(i))) },
 	}
 }
 
@@ -152,9 +159,9 @@ func idList[E any](name string, field func(*E) *[]string) column[E] {
 // number that has no name there is read as its digits.
 func priority[E any](name string, field func(*E) *nexus.TaskPriority) column[E] {
 	return column[E]{
-		Column{Name: name, Type: "INTEGER"},
-		func(e *E) driver.Arg { return priorityArg(*field(e)) },
-		func(e *E, r driver.Row, i int) {
+		Column: Column{Name: name, Type: "INTEGER"},
+		arg:    func(e *E) driver.Arg { return priorityArg(*field(e)) },
+		scan: func(e *E, r driver.Row, i int) {
 			n := r.Int(i)
 			if n >= 0 && n < int64(len(taskPriorities)) {
 				*field(e) = taskPriorities[n]
@@ -171,6 +178,9 @@ func priorityArg(p nexus.TaskPriority) driver.Arg {
 	if i := slices.Index(taskPriorities, p); i >= 0 {
 		return driver.Int(int64(i))
 	}
-	n, _ := strconv.ParseInt(string(p), 10, 64) // as it was read
+	n, err := strconv.ParseInt(string(p), 10, 64) // as it was read
+	if err != nil {
+		return driver.Null()
+	}
 	return driver.Int(n)
 }

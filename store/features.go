@@ -40,6 +40,7 @@ var features = table[nexus.Feature, nexus.FeatureFilter, nexus.FeatureUpdate]{
 	id:       func(f *nexus.Feature) *string { return &f.ID },
 	revision: func(f *nexus.Feature) *int64 { return &f.Revision },
 	created:  func(f *nexus.Feature) *time.Time { return &f.CreatedAt },
+	updated:  func(f *nexus.Feature) *time.Time { return &f.UpdatedAt },
 
 	setDefaults:    (*nexus.Feature).SetDefaults,
 	validate:       (*nexus.Feature).Validate,

@@ -34,6 +34,7 @@ var projects = table[nexus.Project, nexus.ProjectFilter, nexus.ProjectUpdate]{
 	id:       func(p *nexus.Project) *string { return &p.ID },
 	revision: func(p *nexus.Project) *int64 { return &p.Revision },
 	created:  func(p *nexus.Project) *time.Time { return &p.CreatedAt },
+	updated:  func(p *nexus.Project) *time.Time { return &p.UpdatedAt },
 
 	setDefaults:    (*nexus.Project).SetDefaults,
 	validate:       (*nexus.Project).Validate,

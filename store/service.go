@@ -58,10 +58,34 @@ func (s *Service[E, F, U]) CreateMany(ctx context.Context, entities []*E) error 
 		}
 		return nil
 	})
-	if err != nil && current != nil {
-		return s.table.explain(ctx, s.run, current, err)
+	if err == nil {
+		return nil
 	}
-	return err
+	for _, e := range entities {
+		*s.table.revision(e) = 0 // it is not stored
+	}
+	if current == nil {
+		return err
+	}
+	return s.explainCreate(ctx, entities, current, err)
+}
+
+// explainCreate is explain for an entity that was to be created with others.
+func (s *Service[E, F, U]) explainCreate(ctx context.Context, entities []*E, failed *E, err error) error {
+	if nexus.CodeOf(err) == nexus.CodeExists {
+		for _, e := range entities {
+			if e == failed {
+				break
+			}
+			if id := *s.table.id(e); id == *s.table.id(failed) {
+				return &nexus.Error{
+					Code: nexus.CodeExists, Kind: s.table.kind, ID: id, Message: "is to be created twice",
+					Hint: "nothing was created; give each an id of its own",
+				}
+			}
+		}
+	}
+	return s.table.explain(ctx, s.run, failed, true, err)
 }
 
 // Get returns the entity with an id. Code: CodeNotFound.
@@ -85,7 +109,7 @@ func (s *Service[E, F, U]) List(ctx context.Context, filter F) (list []E, err er
 
 func (t *table[E, F, U]) list(ctx context.Context, c driver.Conn, filter F) ([]E, error) {
 	const mostReserved = 1024
-	list := make([]E, 0, min(t.page(filter).Limit, mostReserved))
+	list := make([]E, 0, min(max(t.page(filter).Limit, 0), mostReserved))
 	err := t.each(ctx, c, filter, func(r driver.Row) error {
 		if len(list) == cap(list) {
 			// Entities are large; append would copy a long list many times.
@@ -108,10 +132,14 @@ func (t *table[E, F, U]) each(ctx context.Context, c driver.Conn, filter F, fn f
 	return c.Query(ctx, t.selectSQL+w.sql.String(), w.args, fn)
 }
 
-// All iterates over what List would return, in memory that does not grow with
-// the number of rows. An error is the last thing that it yields. The rows are of
-// one moment, and writing while going through them is allowed.
+// All iterates over what List would return. An error is the last thing that it
+// yields. The rows are of one moment, and writing while going through them is
+// allowed. On a DB its memory does not grow with the number of rows; on a Tx,
+// which sees what it writes itself, the list is read first.
 func (s *Service[E, F, U]) All(ctx context.Context, filter F) iter.Seq2[*E, error] {
+	if _, inTx := s.run.(*Tx); inTx {
+		return s.allOfList(ctx, filter)
+	}
 	return func(yield func(*E, error) bool) {
 		stop := errors.New("the caller has had enough")
 		err := s.run.read(ctx, func(c driver.Conn) error {
@@ -130,6 +158,20 @@ func (s *Service[E, F, U]) All(ctx context.Context, filter F) iter.Seq2[*E, erro
 	}
 }
 
+func (s *Service[E, F, U]) allOfList(ctx context.Context, filter F) iter.Seq2[*E, error] {
+	return func(yield func(*E, error) bool) {
+		list, err := s.List(ctx, filter)
+		for i := range list {
+			if !yield(&list[i], nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
 // Cursor returns the cursor with which the list of a page goes on after e.
 func (s *Service[E, F, U]) Cursor(page nexus.Page, e *E) (string, error) {
 	return s.table.cursor(page, e)
@@ -139,7 +181,9 @@ func (s *Service[E, F, U]) Cursor(page nexus.Page, e *E) (string, error) {
 // cursor do not matter.
 func (s *Service[E, F, U]) Count(ctx context.Context, filter F) (n int64, err error) {
 	var w where
-	s.table.filter(&w, filter)
+	if s.table.filter(&w, filter); w.err != nil {
+		return 0, w.err
+	}
 	err = s.run.read(ctx, func(c driver.Conn) error {
 		return c.Query(ctx, "SELECT count(*) FROM "+s.table.kind.Table()+w.sql.String(), w.args,
 			func(r driver.Row) error {
@@ -153,7 +197,9 @@ func (s *Service[E, F, U]) Count(ctx context.Context, filter F) (n int64, err er
 // countByStatus counts by status, for entities that have one.
 func countByStatus[S ~string, E, F, U any](ctx context.Context, s *Service[E, F, U], filter F) (map[S]int64, error) {
 	var w where
-	s.table.filter(&w, filter)
+	if s.table.filter(&w, filter); w.err != nil {
+		return nil, w.err
+	}
 	counts := make(map[S]int64)
 	err := s.run.read(ctx, func(c driver.Conn) error {
 		return c.Query(ctx, "SELECT status, count(*) FROM "+s.table.kind.Table()+w.sql.String()+" GROUP BY status", w.args,
@@ -186,7 +232,7 @@ func (s *Service[E, F, U]) Update(ctx context.Context, id string, update U) (*E,
 	})
 	if err != nil {
 		if after != nil {
-			err = s.table.explain(ctx, s.run, after, err)
+			err = s.table.explain(ctx, s.run, after, false, err)
 		}
 		return nil, err
 	}
@@ -224,16 +270,24 @@ func (s *Service[E, F, U]) Upsert(ctx context.Context, e *E) (created bool, err 
 				*s.table.created(e) = *s.table.created(before)
 			}
 			*s.table.revision(e) = *s.table.revision(before)
-			var touch U
-			s.table.apply(touch, e, s.second())
+			if s.table.updated != nil {
+				*s.table.updated(e) = s.second()
+			}
 			return s.replace(ctx, c, before, e, seen)
+		}
+		if seen != 0 {
+			return &nexus.Error{
+				Code: nexus.CodeNotFound, Kind: s.table.kind, ID: *s.table.id(e),
+				Message: fmt.Sprintf("does not exist any more; revision %d of it was given", seen),
+				Hint:    "to create it, give it revision 0",
+			}
 		}
 		if err := s.table.validate(e); err != nil {
 			return err
 		}
 		return s.table.insert(ctx, c, e)
 	})
-	return created && err == nil, s.table.explain(ctx, s.run, e, err)
+	return created && err == nil, s.table.explain(ctx, s.run, e, created, err)
 }
 
 // Delete deletes an entity, and with a project or feature what the contract

@@ -27,6 +27,7 @@ type table[E, F, U any] struct {
 	id       func(*E) *string
 	revision func(*E) *int64
 	created  func(*E) *time.Time
+	updated  func(*E) *time.Time // nil if the entity does not keep it
 
 	setDefaults    func(*E, time.Time)
 	validate       func(*E) error
@@ -142,8 +143,9 @@ func (t *table[E, F, U]) stale(stored, given *E, seen int64) error {
 	}
 }
 
-// explain turns what the database said about e into what the caller can use.
-func (t *table[E, F, U]) explain(ctx context.Context, run runner, e *E, err error) error {
+// explain turns what the database said about e, which was to be created or
+// changed, into what the caller can use.
+func (t *table[E, F, U]) explain(ctx context.Context, run runner, e *E, creating bool, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -154,7 +156,7 @@ func (t *table[E, F, U]) explain(ctx context.Context, run runner, e *E, err erro
 			Code: nexus.CodeExists, Kind: t.kind, ID: id, Message: "exists already",
 			Hint: "read it, or choose another id",
 		}
-		if there, _ := t.exists(ctx, run, t.kind, id); !there {
+		if there, _ := t.exists(ctx, run, t.kind, id); !there || !creating {
 			refused.Message = "another " + string(t.kind) + " has its plan_key"
 			refused.Hint = "choose another plan_key"
 		}

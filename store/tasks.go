@@ -31,7 +31,7 @@ var tasks = table[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
 		integer("qa_iterations", func(t *nexus.Task) *int { return &t.QAIterations }).nullable().with("0"),
 		integer("max_iterations", func(t *nexus.Task) *int { return &t.MaxIterations }).nullable().with("50"),
 		integer("estimated_minutes", func(t *nexus.Task) *int { return &t.EstimatedMinutes }).nullable().with("15"),
-		optionalInteger("actual_minutes", func(t *nexus.Task) **int { return &t.ActualMinutes }),
+		optionalInteger("actual_minutes", func(t *nexus.Task) *int { return &t.ActualMinutes }),
 		optionalSeconds("started_at", func(t *nexus.Task) *time.Time { return &t.StartedAt }),
 		optionalSeconds("completed_at", func(t *nexus.Task) *time.Time { return &t.CompletedAt }),
 		seconds("created_at", func(t *nexus.Task) *time.Time { return &t.CreatedAt }),
@@ -52,6 +52,7 @@ var tasks = table[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
 	id:       func(t *nexus.Task) *string { return &t.ID },
 	revision: func(t *nexus.Task) *int64 { return &t.Revision },
 	created:  func(t *nexus.Task) *time.Time { return &t.CreatedAt },
+	updated:  func(t *nexus.Task) *time.Time { return &t.UpdatedAt },
 
 	setDefaults:    (*nexus.Task).SetDefaults,
 	validate:       (*nexus.Task).Validate,

@@ -16,6 +16,20 @@ import (
 type where struct {
 	sql  strings.Builder
 	args []driver.Arg
+	err  error // of the first condition that makes no sense
+}
+
+// maxValues bounds the values of one condition; databases bound the arguments of
+// a statement.
+const maxValues = 10_000
+
+func (w *where) refuse(field, format string, args ...any) {
+	if w.err == nil {
+		w.err = &nexus.Error{
+			Code: nexus.CodeInvalid, Message: "the filter makes no sense",
+			Problems: []nexus.Problem{{Field: field, Message: fmt.Sprintf(format, args...)}},
+		}
+	}
 }
 
 func (w *where) and() {
@@ -49,13 +63,21 @@ func inArgs[V any](w *where, column string, values []V, arg func(V) driver.Arg) 
 	if len(values) == 0 {
 		return
 	}
+	if len(values) > maxValues {
+		w.refuse(column, "has %d values; the limit is %d", len(values), maxValues)
+		return
+	}
 	w.and()
 	w.sql.WriteString(column + " IN (")
 	for i, value := range values {
 		if i > 0 {
 			w.sql.WriteString(", ")
 		}
-		w.args = append(w.args, arg(value))
+		a := arg(value)
+		if a.Kind == driver.KindNull {
+			w.refuse(column, "cannot be %q", fmt.Sprint(value))
+		}
+		w.args = append(w.args, a)
 		fmt.Fprintf(&w.sql, "$%d", len(w.args))
 	}
 	w.sql.WriteString(")")
@@ -80,7 +102,14 @@ func (t *table[E, F, U]) paged(w *where, page nexus.Page) error {
 	if err != nil {
 		return err
 	}
+	if page.Limit < 0 {
+		w.refuse("limit", "is %d; it cannot be negative", page.Limit)
+	}
 	order, direction, beyond := column.Name, "", ">"
+	orderSQL := order
+	if column.order != "" {
+		orderSQL = column.order
+	}
 	if page.Descending {
 		direction, beyond = " DESC", "<"
 	}
@@ -97,10 +126,10 @@ func (t *table[E, F, U]) paged(w *where, page nexus.Page) error {
 			w.condition("id "+beyond+" ?", driver.Text(place.ID))
 		} else {
 			w.args = append(w.args, place.arg())
-			w.condition(fmt.Sprintf("(%s, id) %s ($%d, ?)", order, beyond, len(w.args)), driver.Text(place.ID))
+			w.condition(fmt.Sprintf("(%s, id) %s ($%d, ?)", orderSQL, beyond, len(w.args)), driver.Text(place.ID))
 		}
 	}
-	w.sql.WriteString(" ORDER BY " + order + direction)
+	w.sql.WriteString(" ORDER BY " + orderSQL + direction)
 	if order != "id" {
 		w.sql.WriteString(", id" + direction)
 	}
@@ -108,7 +137,7 @@ func (t *table[E, F, U]) paged(w *where, page nexus.Page) error {
 		w.args = append(w.args, driver.Int(int64(page.Limit)))
 		fmt.Fprintf(&w.sql, " LIMIT $%d", len(w.args))
 	}
-	return nil
+	return w.err
 }
 
 // place is a place in a list: what a cursor holds.

@@ -52,6 +52,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		{"Raw", rawTests},
 		{"Errors", errorTests},
 		{"Foreign", foreignTests},
+		{"Corners", cornerTests},
 		{"Concurrency", concurrencyTests},
 		{"Model", modelTests},
 		{"Database", databaseTests},
