@@ -1,0 +1,140 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// unit is what a figure counts.
+type unit string
+
+const (
+	times        unit = "×"
+	seconds      unit = " s"
+	milliseconds unit = " ms"
+	microseconds unit = " µs"
+	megabytes    unit = " MB"
+	count        unit = ""
+)
+
+// limit is the target of a figure; the zero value is none.
+type limit struct {
+	value float64
+	least bool // the figure must not be below it, rather than not above
+}
+
+func atMost(v float64) limit  { return limit{value: v} }
+func atLeast(v float64) limit { return limit{value: v, least: true} }
+
+func (l limit) describe(u unit) string {
+	switch {
+	case l.value == 0:
+		return "–"
+	case l.least:
+		return fmt.Sprintf("≥ %g%s", l.value, u)
+	default:
+		return fmt.Sprintf("≤ %g%s", l.value, u)
+	}
+}
+
+func (l limit) met(v float64) string {
+	switch {
+	case l.value == 0:
+		return "–"
+	case l.least && v >= l.value, !l.least && v <= l.value:
+		return "yes"
+	default:
+		return "**no**"
+	}
+}
+
+// row is a row of the table: a median, and the quarters beside it if it was
+// measured more than once.
+type row struct {
+	what              string
+	unit              unit
+	limit             limit
+	median, low, high float64
+	remark            string
+}
+
+func (b *bench) add(r row) { b.rows = append(b.rows, r) }
+
+// middleOf fills in the median and quarters of values.
+func middleOf(values []float64, r row) row {
+	slices.Sort(values)
+	at := func(q float64) float64 { return values[int(q*float64(len(values)-1)+0.5)] }
+	r.low, r.median, r.high = at(0.25), at(0.5), at(0.75)
+	return r
+}
+
+func (b *bench) print(out io.Writer, disk string) {
+	fmt.Fprintf(out, "%s, %d CPUs, %s/%s; databases on %s; %s; SQLite %s.\n\n",
+		processor(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, disk, runtime.Version(), b.sqlite)
+	fmt.Fprintln(out, "| What | Target | Median | Middle half | Within target |")
+	fmt.Fprintln(out, "|---|---|---|---|---|")
+	for _, r := range b.rows {
+		spread := ""
+		if r.high > 0 {
+			spread = digits(r.low) + " – " + digits(r.high)
+		}
+		if r.remark != "" {
+			spread = strings.TrimPrefix(spread+"; "+r.remark, "; ")
+		}
+		fmt.Fprintf(out, "| %s | %s | %s%s | %s | %s |\n",
+			r.what, r.limit.describe(r.unit), digits(r.median), r.unit, spread, r.limit.met(r.median))
+	}
+}
+
+// digits shows three digits that matter.
+func digits(v float64) string {
+	switch {
+	case v >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 10:
+		return fmt.Sprintf("%.1f", v)
+	default:
+		return fmt.Sprintf("%.2f", v)
+	}
+}
+
+func micro(ns float64) string { return digits(ns/1e3) + string(microseconds) }
+
+// mega is bytes in millions.
+func mega(bytes int64) float64 { return float64(bytes) / 1e6 }
+
+// processor is the name of the processor, where the system tells.
+func processor() string {
+	text, _ := os.ReadFile("/proc/cpuinfo") // only on Linux
+	for line := range strings.Lines(string(text)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "unknown processor"
+}
+
+// fileSystem is the type of the file system that a folder is on, where the
+// system tells. In memory there is no disk to wait for, so the figures with
+// synchronous=FULL would say nothing.
+func fileSystem(folder string) string {
+	text, _ := os.ReadFile("/proc/self/mounts") // only on Linux
+	kind, longest := "an unknown file system", -1
+	for line := range strings.Lines(string(text)) {
+		words := strings.Fields(line) // device, folder, type, …
+		if len(words) < 3 || len(words[1]) <= longest {
+			continue
+		}
+		if words[1] == "/" || folder == words[1] || strings.HasPrefix(folder, words[1]+"/") {
+			kind, longest = words[2], len(words[1])
+		}
+	}
+	if kind == "tmpfs" || kind == "ramfs" {
+		kind += " (in memory: choose another folder with -dir)"
+	}
+	return kind
+}
