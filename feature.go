@@ -22,8 +22,8 @@ type Feature struct {
 
 	// What the feature belongs to and consists of; nil unless asked for.
 	Project     *Project     `json:"project,omitempty"`
-	SubFeatures []SubFeature `json:"sub_features,omitempty"`
-	Tasks       []Task       `json:"tasks,omitempty"`
+	SubFeatures []SubFeature `json:"sub_features,omitzero"`
+	Tasks       []Task       `json:"tasks,omitzero"`
 }
 
 // FeaturePriority is a feature's MoSCoW priority.

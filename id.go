@@ -30,7 +30,7 @@ var lastID struct {
 }
 
 // NewID returns a new id for an entity made at now. Ids of one process strictly
-// increase, also when the clock is set back; between processes 30 random bits
+// increase, also when the clock is set back; between processes 29 random bits
 // in each millisecond keep them apart, and the primary key is the last word.
 // It is safe for concurrent use.
 func NewID(kind Kind, now time.Time) string {

@@ -22,13 +22,13 @@ type Project struct {
 	Revision int64 `json:"revision"`
 
 	// What belongs to the project; nil unless it was asked for.
-	Features     []Feature     `json:"features,omitempty"`
-	SubFeatures  []SubFeature  `json:"sub_features,omitempty"`
-	Tasks        []Task        `json:"tasks,omitempty"`
-	Checkpoints  []Checkpoint  `json:"checkpoints,omitempty"`
-	Requirements []Requirement `json:"requirements,omitempty"`
-	Metrics      []Metric      `json:"metrics,omitempty"`
-	Sessions     []Session     `json:"sessions,omitempty"`
+	Features     []Feature     `json:"features,omitzero"`
+	SubFeatures  []SubFeature  `json:"sub_features,omitzero"`
+	Tasks        []Task        `json:"tasks,omitzero"`
+	Checkpoints  []Checkpoint  `json:"checkpoints,omitzero"`
+	Requirements []Requirement `json:"requirements,omitzero"`
+	Metrics      []Metric      `json:"metrics,omitzero"`
+	Sessions     []Session     `json:"sessions,omitzero"`
 }
 
 // ProjectMode says whether a project starts from nothing.

@@ -19,7 +19,7 @@ type SubFeature struct {
 
 	// What the sub-feature belongs to and consists of; nil unless asked for.
 	Feature *Feature `json:"feature,omitempty"`
-	Tasks   []Task   `json:"tasks,omitempty"`
+	Tasks   []Task   `json:"tasks,omitzero"`
 }
 
 // SetDefaults gives a new sub-feature what it needs and does not have: an id,

@@ -7,29 +7,29 @@ import (
 
 // Task is a piece of work for one agent.
 type Task struct {
-	ID               string     `json:"id"`
-	ProjectID        string     `json:"project_id"`
-	FeatureID        string     `json:"feature_id,omitempty"`
-	SubFeatureID     string     `json:"sub_feature_id,omitempty"`
-	Name             string     `json:"name"`
-	Description      string     `json:"description,omitempty"`
-	Status           TaskStatus `json:"status"`
-	Size             TaskSize   `json:"size"`
-	AssignedAgent    string     `json:"assigned_agent,omitempty"`
-	WorktreePath     string     `json:"worktree_path,omitempty"`
-	BranchName       string     `json:"branch_name,omitempty"`
-	DependsOn        []string   `json:"depends_on,omitempty"` // ids of tasks
-	BlockedBy        string     `json:"blocked_by,omitempty"` // what holds it back, in words
-	QAIterations     int        `json:"qa_iterations"`
-	MaxIterations    int        `json:"max_iterations"`
-	EstimatedMinutes int        `json:"estimated_minutes"`
-	ActualMinutes    int        `json:"actual_minutes,omitempty"`
-	StartedAt        time.Time  `json:"started_at,omitzero"`
-	CompletedAt      time.Time  `json:"completed_at,omitzero"`
-	CreatedAt        time.Time  `json:"created_at"`
-	UpdatedAt        time.Time  `json:"updated_at"`
+	ID               string       `json:"id"`
+	ProjectID        string       `json:"project_id"`
+	FeatureID        string       `json:"feature_id,omitempty"`
+	SubFeatureID     string       `json:"sub_feature_id,omitempty"`
+	Name             string       `json:"name"`
+	Description      string       `json:"description,omitempty"`
+	Status           TaskStatus   `json:"status"`
+	Size             TaskSize     `json:"size"`
+	Priority         TaskPriority `json:"priority"`
+	AssignedAgent    string       `json:"assigned_agent,omitempty"`
+	WorktreePath     string       `json:"worktree_path,omitempty"`
+	BranchName       string       `json:"branch_name,omitempty"`
+	DependsOn        []string     `json:"depends_on,omitempty"` // ids of tasks
+	BlockedBy        string       `json:"blocked_by,omitempty"` // what holds it back, in words
+	QAIterations     int          `json:"qa_iterations"`
+	MaxIterations    int          `json:"max_iterations"`
+	EstimatedMinutes int          `json:"estimated_minutes"`
+	ActualMinutes    int          `json:"actual_minutes,omitempty"`
+	StartedAt        time.Time    `json:"started_at,omitzero"`
+	CompletedAt      time.Time    `json:"completed_at,omitzero"`
+	CreatedAt        time.Time    `json:"created_at"`
+	UpdatedAt        time.Time    `json:"updated_at"`
 
-	Priority TaskPriority `json:"priority"`
 	// Metadata is whatever the caller wants to keep with the task.
 	Metadata JSON `json:"metadata,omitempty"`
 	// PlanKey is the task's name in plan documents; unique in the project.

@@ -147,8 +147,10 @@ func TestValidate(t *testing.T) {
 		"year 9999":             {func(v *valid) { v.task.StartedAt = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC) }, ""},
 		"year 10000":            {func(v *valid) { v.task.StartedAt = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) }, "started_at"},
 		"year -1":               {func(v *valid) { v.session.EndedAt = time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC) }, "ended_at"},
-		"all at once": {func(v *valid) { v.feature = nexus.Feature{EstimatedTasks: -1} },
-			"id project_id name priority status estimated_tasks created_at updated_at"},
+		"all at once": {
+			func(v *valid) { v.feature = nexus.Feature{EstimatedTasks: -1} },
+			"id project_id name priority status estimated_tasks created_at updated_at",
+		},
 	} {
 		v := newValid()
 		c.change(v)

@@ -22,8 +22,8 @@ old=$("$nexus" project list --plan-key url-shortener --ids)
 if [ -n "$old" ]; then
 	say "An earlier demo left its project; it goes first."
 	run project delete "$old" --cascade
-	run agent delete demo-coder
 fi
+"$nexus" agent delete demo-coder >/dev/null 2>&1 || true # of an earlier demo
 
 say "Store a plan of work, all of it or nothing."
 run plan apply examples/plan.json
@@ -48,4 +48,4 @@ say "Where things stand."
 run task count --project "$project"
 run feature list --project "$project"
 run health
-printf '\nAll of it is in ./data/nexus.db. Try: %s task get %s --with all\n' "$nexus" "$task"
+printf '\nAll of it is in %s. Try: %s task get %s --with all\n' "${DATABASE_PATH:-./data/nexus.db}" "$nexus" "$task"

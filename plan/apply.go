@@ -23,7 +23,7 @@ type Options struct {
 
 // Report says what became of a plan.
 type Report struct {
-	ProjectID    string `json:"project_id"`
+	ProjectID    string `json:"project_id,omitempty"` // empty if a dry run would create it
 	DryRun       bool   `json:"dry_run,omitempty"`
 	Projects     Count  `json:"projects"`
 	Features     Count  `json:"features"`
@@ -121,7 +121,9 @@ func (a *applier) apply() error {
 	if err := invalid(a.problems); err != nil {
 		return err
 	}
-	a.report.ProjectID = project.after.ID
+	if project.stored != nil || !a.options.DryRun {
+		a.report.ProjectID = project.after.ID
+	}
 
 	// Parents first.
 	err = put(a, &a.tx.Projects.Service, []*row[nexus.Project, nexus.ProjectUpdate]{project}, &a.report.Projects)

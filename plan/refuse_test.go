@@ -38,17 +38,23 @@ func TestProblemsOfContent(t *testing.T) {
 		"no names": {`{
   "project": «1»{"key": "p"}, "features": [«2»{"key": "f"}, {"key": "f2", "name": «3»" "}],
   "sub_features": [«4»{"key": "s", "feature": "f"}], "tasks": [«5»{"key": "t"}], "requirements": [«6»{"key": "r"}]}`, []flaw{
-			{1, "project.name", "is required"}, {2, "features[0].name", "is required"}, {3, "features[1].name", "is required"},
-			{4, "sub_features[0].name", "is required"}, {5, "tasks[0].name", "is required"},
+			{1, "project.name", "is required"},
+			{2, "features[0].name", "is required"},
+			{3, "features[1].name", "is required"},
+			{4, "sub_features[0].name", "is required"},
+			{5, "tasks[0].name", "is required"},
 			{6, "requirements[0].description", "is required"},
 		}},
 		"no keys": {`{
   "project": {"name": "p"}, "features": [«1»{"name": "F"}, {"key": «2»"", "name": "F"}],
   "sub_features": [«3»{"feature": «7»"f", "name": "S"}], "tasks": [«4»{"name": "T"}],
   "requirements": [«5»{"description": "R"}, {"description": "R", "key": «6»null}]}`, []flaw{
-			{1, "features[0].key", "is required"}, {2, "features[1].key", "is required"},
-			{3, "sub_features[0].key", "is required"}, {7, "sub_features[0].feature", noFeature},
-			{4, "tasks[0].key", "is required"}, {5, "requirements[0].key", "is required"},
+			{1, "features[0].key", "is required"},
+			{2, "features[1].key", "is required"},
+			{3, "sub_features[0].key", "is required"},
+			{7, "sub_features[0].feature", noFeature},
+			{4, "tasks[0].key", "is required"},
+			{5, "requirements[0].key", "is required"},
 			{6, "requirements[1].key", "is required"},
 		}},
 		"keys given twice": {`{
@@ -58,7 +64,8 @@ func TestProblemsOfContent(t *testing.T) {
   "requirements": [{"key": "k", "description": "R"}, {"key": «5»"k", "description": "R"}]}`, []flaw{
 			{1, "features[1].key", `"k" is also the key of features[0]`},
 			{2, "sub_features[1].key", `"k" is also the key of sub_features[0]`},
-			{3, "tasks[2].key", `"k" is also the key of tasks[0]`}, {4, "tasks[3].key", `"k" is also the key of tasks[0]`},
+			{3, "tasks[2].key", `"k" is also the key of tasks[0]`},
+			{4, "tasks[3].key", `"k" is also the key of tasks[0]`},
 			{5, "requirements[1].key", `"k" is also the key of requirements[0]`},
 		}},
 		"unknown names": {`{
@@ -69,11 +76,16 @@ func TestProblemsOfContent(t *testing.T) {
     «8»""]},
     {"key": "u", "name": "U"}],
   "requirements": [{"key": "r", "description": "R", "linked_features": «9»["f", "g", "h"]}]}`, []flaw{
-			{1, "sub_features[0].feature", `"g" ` + noFeature}, {2, "sub_features[1].feature", "is required"},
+			{1, "sub_features[0].feature", `"g" ` + noFeature},
+			{2, "sub_features[1].feature", "is required"},
 			{3, "sub_features[2].feature", "is required"},
-			{4, "tasks[0].feature", `"g" ` + noFeature}, {5, "tasks[0].sub_feature", `"f" ` + noSub},
-			{6, "tasks[0].depends_on", `"x" ` + noTask}, {7, "tasks[0].depends_on", `"f" ` + noTask}, {8, "tasks[0].depends_on", `"" ` + noTask},
-			{9, "requirements[0].linked_features", `"g" ` + noFeature}, {9, "requirements[0].linked_features", `"h" ` + noFeature},
+			{4, "tasks[0].feature", `"g" ` + noFeature},
+			{5, "tasks[0].sub_feature", `"f" ` + noSub},
+			{6, "tasks[0].depends_on", `"x" ` + noTask},
+			{7, "tasks[0].depends_on", `"f" ` + noTask},
+			{8, "tasks[0].depends_on", `"" ` + noTask},
+			{9, "requirements[0].linked_features", `"g" ` + noFeature},
+			{9, "requirements[0].linked_features", `"h" ` + noFeature},
 		}},
 		"another feature's sub-feature": {`{
   "project": {"name": "p"}, "features": [{"key": "f", "name": "F"}, {"key": "g", "name": "G"}],
@@ -98,7 +110,8 @@ func TestProblemsOfContent(t *testing.T) {
   {"key": "a", "name": "A", "depends_on": «1»["b"]}, {"key": "b", "name": "B", "depends_on": ["a"]},
   {"key": "c", "name": "C", "depends_on": «2»["a", "e"]}, {"key": "d", "name": "D", "depends_on": ["c"]},
   {"key": "e", "name": "E", "depends_on": ["d"]}, {"key": "f", "name": "F", "depends_on": «3»["f"]}]}`, []flaw{
-			{1, "tasks[0].depends_on", "is a cycle: a → b → a"}, {2, "tasks[2].depends_on", "is a cycle: c → e → d → c"},
+			{1, "tasks[0].depends_on", "is a cycle: a → b → a"},
+			{2, "tasks[2].depends_on", "is a cycle: c → e → d → c"},
 			{3, "tasks[5].depends_on", "names the task itself"},
 		}},
 		"values out of vocabulary": {`{
@@ -108,14 +121,19 @@ func TestProblemsOfContent(t *testing.T) {
   "tasks": [{"key": "t", "name": "T", "status": «7»"queued", "size": «8»"large", "priority": «9»"must",
     "estimated_minutes": «10»-1, "max_iterations": «11»-50}],
   "requirements": [{"key": "r", "description": "R", "priority": «12»"must", "category": «13»" "}]}`, []flaw{
-			{1, "project.mode", `is "new"; it must be one of genesis, evolution`}, {2, "project.status", `is "interviewing"; it must be one of`},
+			{1, "project.mode", `is "new"; it must be one of genesis, evolution`},
+			{2, "project.status", `is "interviewing"; it must be one of`},
 			{3, "features[0].priority", "it must be one of must, should, could, wont"},
-			{4, "features[0].status", `is "pending"; it must be one of`}, {5, "features[0].estimated_tasks", "cannot be negative"},
-			{6, "sub_features[0].status", `is "ready"; it must be one of`}, {7, "tasks[0].status", `is "queued"; it must be one of`},
+			{4, "features[0].status", `is "pending"; it must be one of`},
+			{5, "features[0].estimated_tasks", "cannot be negative"},
+			{6, "sub_features[0].status", `is "ready"; it must be one of`},
+			{7, "tasks[0].status", `is "queued"; it must be one of`},
 			{8, "tasks[0].size", "it must be one of atomic, small"},
 			{9, "tasks[0].priority", "it must be one of critical, high, medium, low"},
-			{10, "tasks[0].estimated_minutes", "cannot be negative"}, {11, "tasks[0].max_iterations", "cannot be negative"},
-			{12, "requirements[0].priority", "it must be one of critical, high, medium, low"}, {13, "requirements[0].category", "is required"},
+			{10, "tasks[0].estimated_minutes", "cannot be negative"},
+			{11, "tasks[0].max_iterations", "cannot be negative"},
+			{12, "requirements[0].priority", "it must be one of critical, high, medium, low"},
+			{13, "requirements[0].category", "is required"},
 		}},
 		"texts that cannot be stored": {`{"project": {"name": "p"}, "tasks": [
   {"key": "t", "name": «1»"a\u0000b", "description": «2»"\u0000", "branch_name": «3»"\u0000"}]}`, []flaw{
@@ -127,9 +145,13 @@ func TestProblemsOfContent(t *testing.T) {
   "sub_features": [{"key": "s", "feature": «3»"no", "name": "S"}],
   "tasks": [{"key": "t", "name": «4»"", "depends_on": «5»["u"]}, {"key": "u", "name": "U", "depends_on": ["t", «6»"no"]}],
   "requirements": [{"key": "r", "description": "R", "linked_features": «7»["no"]}]}`, []flaw{
-			{1, "project.mode", "must be one of"}, {2, "features[0].key", "is required"}, {3, "sub_features[0].feature", noFeature},
-			{4, "tasks[0].name", "is required"}, {5, "tasks[0].depends_on", "is a cycle: t → u → t"},
-			{6, "tasks[1].depends_on", noTask}, {7, "requirements[0].linked_features", noFeature},
+			{1, "project.mode", "must be one of"},
+			{2, "features[0].key", "is required"},
+			{3, "sub_features[0].feature", noFeature},
+			{4, "tasks[0].name", "is required"},
+			{5, "tasks[0].depends_on", "is a cycle: t → u → t"},
+			{6, "tasks[1].depends_on", noTask},
+			{7, "requirements[0].linked_features", noFeature},
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -162,10 +184,16 @@ func TestProblemsWithoutPlaces(t *testing.T) {
 	}
 	_, err := w.apply(d, plan.Options{})
 	checkProblems(t, err, map[int][2]int{0: {0, 0}}, []flaw{
-		{0, "features[0].key", "is required"}, {0, "project.name", "is required"},
-		{0, "requirements[0].description", "is required"}, {0, "requirements[0].linked_features", "is not the key"},
-		{0, "tasks[0].depends_on", `"no" is not the key`}, {0, "tasks[0].depends_on", `"t" is named twice`},
-		{0, "tasks[0].depends_on", "names the task itself"}, {0, "tasks[0].feature", "is not the key"},
-		{0, "tasks[0].name", "is required"}, {0, "tasks[0].size", "must be one of"}, {0, "tasks[0].sub_feature", "is not the key"},
+		{0, "features[0].key", "is required"},
+		{0, "project.name", "is required"},
+		{0, "requirements[0].description", "is required"},
+		{0, "requirements[0].linked_features", "is not the key"},
+		{0, "tasks[0].depends_on", `"no" is not the key`},
+		{0, "tasks[0].depends_on", `"t" is named twice`},
+		{0, "tasks[0].depends_on", "names the task itself"},
+		{0, "tasks[0].feature", "is not the key"},
+		{0, "tasks[0].name", "is required"},
+		{0, "tasks[0].size", "must be one of"},
+		{0, "tasks[0].sub_feature", "is not the key"},
 	})
 }

@@ -126,8 +126,8 @@ func add[E any, PE entity[E], U update[E]](s *section[E, U], i int, key string, 
 		u.Apply(&base, s.a.now)
 		err = PE(&base).ValidateUpdate(r.stored)
 	} else {
-		u.Apply(&base, s.a.now)
 		PE(&base).SetDefaults(s.a.now)
+		u.Apply(&base, s.a.now)
 		err = PE(&base).Validate()
 	}
 	r.after = &base

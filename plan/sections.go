@@ -112,8 +112,14 @@ func (a *applier) tasks(project string, features *section[nexus.Feature, nexus.F
 	for i, e := range a.document.Tasks {
 		u := e.Fields
 		u.PlanKey = &e.Key
-		if s.stored[e.Key] != nil {
-			u.Status = nil
+		was := s.stored[e.Key]
+		if was != nil { // what has become of it is not the plan's
+			u.Status, u.StartedAt, u.CompletedAt, u.BlockedBy = nil, nil, nil, nil
+		}
+		for field, n := range map[string]*int{"estimated_minutes": u.EstimatedMinutes, "max_iterations": u.MaxIterations} {
+			if n != nil && *n == 0 {
+				s.problem(i, field, "is 0; leave it out for the default")
+			}
 		}
 		feature := resolve(features, e.Feature, s, i, "feature")
 		subFeature := resolve(subFeatures, e.SubFeature, s, i, "sub_feature")
@@ -127,7 +133,10 @@ func (a *applier) tasks(project string, features *section[nexus.Feature, nexus.F
 		if feature != "" {
 			u.FeatureID = &feature
 		}
-		if subFeature != "" {
+		if subFeature == "" && feature != "" && was != nil && featureOf[was.SubFeatureID] != feature {
+			subFeature = "" // it moves to another feature, away from its sub-feature
+			u.SubFeatureID = &subFeature
+		} else if subFeature != "" {
 			u.SubFeatureID = &subFeature
 		}
 		if e.DependsOn != nil {

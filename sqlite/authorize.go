@@ -7,26 +7,28 @@ import (
 	"zombiezen.com/go/sqlite"
 )
 
-// guarded are the pragmas that decide how a connection works. Their values can
-// be read, but not changed, by a caller's own SQL.
-var guarded = []string{
-	"foreign_keys", "ignore_check_constraints", "journal_mode", "locking_mode", "query_only",
-	"recursive_triggers", "synchronous", "wal_autocheckpoint", "writable_schema",
+// questions are the pragmas whose argument asks for something. With an argument,
+// any other changes how the connection works.
+var questions = []string{
+	"foreign_key_check", "foreign_key_list", "index_info", "index_list", "index_xinfo",
+	"integrity_check", "quick_check", "table_info", "table_list", "table_xinfo",
 }
 
 // authorize refuses statements that would pull a connection from under those who
 // share it: whoever ends a transaction ends that of the others in the commit
-// queue, and a pragma stays for the next caller. The driver's own statements are
-// prepared while it trusts them.
+// queue; a pragma stays for the next caller, and so does a temporary table, which
+// hides a real one of the same name. The driver's own statements are prepared
+// while it trusts them.
 func (c *conn) authorize(action sqlite.Action) sqlite.AuthResult {
 	if c.trusted {
 		return sqlite.AuthResultOK
 	}
 	switch action.Type() {
-	case sqlite.OpTransaction, sqlite.OpSavepoint, sqlite.OpAttach, sqlite.OpDetach:
+	case sqlite.OpTransaction, sqlite.OpSavepoint, sqlite.OpAttach, sqlite.OpDetach,
+		sqlite.OpCreateTempTable, sqlite.OpCreateTempView, sqlite.OpCreateTempTrigger, sqlite.OpCreateTempIndex:
 		return sqlite.AuthResultDeny
 	case sqlite.OpPragma:
-		if action.PragmaArg() != "" && slices.Contains(guarded, strings.ToLower(action.Pragma())) {
+		if action.PragmaArg() != "" && !slices.Contains(questions, strings.ToLower(action.Pragma())) {
 			return sqlite.AuthResultDeny
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"zombiezen.com/go/sqlite"
 )
@@ -28,51 +29,68 @@ func (d *db) backUp(ctx context.Context, state *schemaState, rows census) (_ bac
 	if rows.empty() || d.memory {
 		return "", nil
 	}
-	backup, err := d.newBackupFile(state.version())
+	partial, err := d.newPartialFile()
 	if err != nil {
 		return "", err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, backup.remove())
+			err = errors.Join(err, os.Remove(partial))
 		}
 	}()
 	source, err := d.connect(ctx)
 	if err != nil {
-		return backup, err
+		return "", err
 	}
 	defer func() { err = errors.Join(err, source.close()) }()
-	if err := copyDatabase(source.sq, string(backup)); err != nil {
-		return backup, classify(string(backup), err)
+	if err := copyDatabase(source.sq, partial); err != nil {
+		return "", classify(partial, err)
 	}
-	return backup, syncFile(string(backup))
+	if err := syncFile(partial); err != nil {
+		return "", err
+	}
+	return d.nameBackup(partial, state.version())
 }
 
-// newBackupFile creates an empty file with a name of its own.
-func (d *db) newBackupFile(version int64) (backupFile, error) {
+// newPartialFile creates an empty file for a backup that is not complete. It has
+// another name than a complete one, so that nobody takes it for that when the
+// process is killed in between.
+func (d *db) newPartialFile() (string, error) {
+	file, err := os.CreateTemp(filepath.Dir(d.path), filepath.Base(d.path)+".backup-*.partial") // for its owner only
+	if err != nil {
+		return "", fileError(err)
+	}
+	return file.Name(), fileError(file.Close())
+}
+
+// nameBackup gives a complete backup its name.
+func (d *db) nameBackup(partial string, version int64) (backupFile, error) {
 	name := fmt.Sprintf("%s.backup-v%d-%s", d.path, version, d.options.Now().UTC().Format("20060102T150405Z"))
 	for n := 1; ; n++ {
 		path := name
 		if n > 1 {
 			path = fmt.Sprintf("%s-%d", name, n)
 		}
-		file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+		// Unlike Rename, Link never replaces a file.
+		err := os.Link(partial, path)
 		if errors.Is(err, fs.ErrExist) {
 			continue
 		}
-		if err != nil {
-			return "", fileError(err)
+		if err != nil { // the file system has no links
+			err = os.Rename(partial, path)
+		} else {
+			err = os.Remove(partial)
 		}
-		return backupFile(path), fileError(file.Close())
+		return backupFile(path), fileError(errors.Join(err, syncFolder(filepath.Dir(path))))
 	}
 }
 
 func copyDatabase(source *sqlite.Conn, path string) (err error) {
-	target, err := sqlite.OpenConn(path, sqlite.OpenReadWrite)
+	target, err := openHandle(path, sqlite.OpenReadWrite)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, target.Close()) }()
+	defer func() { err = errors.Join(err, closeHandle(target)) }()
 	backup, err := sqlite.NewBackup(target, "main", source, "main")
 	if err != nil {
 		return err

@@ -324,7 +324,9 @@ func TestPermissions(t *testing.T) {
 			if len(test.want) > 0 {
 				mustBe(t, path, before)
 			}
-			mustBeAlone(t, path)
+			if test.file != 0o444 || test.folder != 0o777 { // a reader cannot remove the log that it needs
+				mustBeAlone(t, path)
+			}
 		})
 	}
 }
@@ -369,7 +371,6 @@ func TestReadWhatOthersWrite(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			skipKnown(t)
 			if os.Geteuid() != 0 {
 				t.Skip("NOT TESTED: it takes root to be two users")
 			}

@@ -56,7 +56,7 @@ func (d *db) leave(c *conn, cameWithLog bool) error {
 	if !cameWithLog {
 		return c.close()
 	}
-	witness, err := sqlite.OpenConn(d.path, sqlite.OpenReadOnly)
+	witness, err := openHandle(d.path, sqlite.OpenReadOnly)
 	if err != nil {
 		return errors.Join(classify(d.path, err), c.close())
 	}
@@ -65,7 +65,7 @@ func (d *db) leave(c *conn, cameWithLog bool) error {
 		_, err = stmt.Step()
 		err = errors.Join(err, stmt.Finalize())
 	}
-	return errors.Join(classify(d.path, err), c.close(), classify(d.path, witness.Close()))
+	return errors.Join(classify(d.path, err), c.close(), classify(d.path, closeHandle(witness)))
 }
 
 // immutableName is the name under which SQLite opens a file without locks and

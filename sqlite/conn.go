@@ -14,7 +14,8 @@ import (
 )
 
 // maxStatements bounds the prepared statements that a connection keeps. The
-// store has fewer; only raw SQL with values written into its text gets there.
+// store has fewer, unless its lists are filtered by many different numbers of
+// values; raw SQL with values in its text gets there.
 const maxStatements = 256
 
 // conn is one connection to the file. It implements driver.Conn, and is for one
@@ -278,14 +279,19 @@ func (c *conn) Savepoint(_ context.Context, fn func() error) error {
 	}
 	done := false
 	defer func() {
-		if !done { // fn panicked, or ended its goroutine
-			_ = c.rollbackTo(name)
+		if done {
+			return
+		}
+		// fn panicked, or ended its goroutine.
+		if c.rollbackTo(name) != nil {
+			_ = c.exec("ROLLBACK")
 		}
 	}()
 	err := fn()
 	done = true
 	if err != nil {
 		if undo := c.rollbackTo(name); undo != nil {
+			_ = c.exec("ROLLBACK") // rather all of it than half of it stays
 			return undo
 		}
 		return err
@@ -315,7 +321,7 @@ func (c *conn) rollback() {
 func (c *conn) close() error {
 	forgetStatements(c.stmts)
 	forgetStatements(c.own)
-	return classify(c.path, c.sq.Close())
+	return classify(c.path, closeHandle(c.sq))
 }
 
 // row implements driver.Row.

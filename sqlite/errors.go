@@ -23,7 +23,10 @@ func classify(path string, err error) error {
 	}
 	e := &nexus.Error{Code: nexus.CodeInternal, Message: "SQLite", Err: err}
 	switch code := sqlite.ErrCode(err); code {
-	case sqlite.ResultConstraintPrimaryKey, sqlite.ResultConstraintUnique, sqlite.ResultConstraintRowID:
+	case sqlite.ResultConstraintPrimaryKey, sqlite.ResultConstraintRowID:
+		e.Code, e.Message = nexus.CodeExists, "the primary key is taken"
+		e.Problems = []nexus.Problem{{Field: "id", Message: "is taken"}}
+	case sqlite.ResultConstraintUnique:
 		e.Code, e.Message = nexus.CodeExists, "a unique value is taken"
 	case sqlite.ResultConstraintForeignKey:
 		e.Code, e.Message = nexus.CodeReference, "a row that it refers to does not exist"
@@ -42,7 +45,9 @@ func classify(path string, err error) error {
 
 func classifyPrimary(e *nexus.Error, path string, code sqlite.ResultCode) {
 	switch code {
-	case sqlite.ResultBusy, sqlite.ResultLocked:
+	case sqlite.ResultLocked:
+		e.Code, e.Message = nexus.CodeInvalid, "a statement that is still running uses what this one would change"
+	case sqlite.ResultBusy, sqlite.ResultProtocol:
 		e.Code, e.Message = nexus.CodeBusy, fmt.Sprintf("another program holds the lock of %s", path)
 		e.Hint = "nothing was changed; try again"
 	case sqlite.ResultInterrupt:
@@ -54,8 +59,8 @@ func classifyPrimary(e *nexus.Error, path string, code sqlite.ResultCode) {
 		e.Code, e.Message = nexus.CodeReadOnly, fmt.Sprintf("%s cannot be written", path)
 		e.Hint = "check the permissions of the file and its folder; nothing was changed"
 	case sqlite.ResultAuth:
-		e.Code, e.Message = nexus.CodeInvalid, "a statement that begins or ends a transaction, attaches a file or sets up the connection is not allowed"
-		e.Hint = "use InTx; nothing was changed"
+		e.Code, e.Message = nexus.CodeInvalid, "the statement is not allowed: it would begin or end a transaction, attach a file, or change the connection for those who use it next"
+		e.Hint = "transactions are made with InTx, and a migration is in one already; nothing was changed"
 	case sqlite.ResultPerm, sqlite.ResultCantOpen:
 		e.Code, e.Message = nexus.CodeIO, fmt.Sprintf("%s cannot be opened", path)
 		e.Hint = "check that the folder exists and that its permissions allow it"

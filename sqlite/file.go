@@ -64,6 +64,11 @@ func (d *db) checkFile(info fs.FileInfo) error {
 			Code: nexus.CodeIO, Message: fmt.Sprintf("%s is a folder, not a file", d.path),
 			Hint: fmt.Sprintf("name a file in it, such as %s", filepath.Join(d.path, "nexus.db")),
 		}
+	case !info.Mode().IsRegular():
+		return &nexus.Error{
+			Code: nexus.CodeIO, Message: fmt.Sprintf("%s is not a regular file", d.path),
+			Hint: "name another file",
+		}
 	case info.Size() > 0 && info.Size() < smallestDatabase:
 		// SQLite takes a file of one byte for an empty one.
 		return &nexus.Error{
@@ -74,14 +79,10 @@ func (d *db) checkFile(info fs.FileInfo) error {
 	return nil
 }
 
-// frozen reports whether this process may neither write the database nor keep a
-// write-ahead log beside it, and nobody else keeps one. Such a file can only be
-// read as it is.
+// frozen reports whether the database can only be read as it is: this process may
+// not keep a write-ahead log beside it, and nobody else keeps one.
 func (d *db) frozen() bool {
-	if exists(d.path + "-wal") {
-		return false
-	}
-	return !writable(d.path) || d.options.ReadOnly && !writable(filepath.Dir(d.path))
+	return !exists(d.path+"-wal") && !writable(filepath.Dir(d.path)) && (d.options.ReadOnly || !writable(d.path))
 }
 
 func exists(path string) bool {

@@ -14,6 +14,10 @@ const errorDiskFull = syscall.Errno(112)
 // found out when it fails.
 func writable(string) bool { return true }
 
+// syncFolder makes sure that the names in a folder are on disk, which is the
+// system's business here.
+func syncFolder(string) error { return nil }
+
 func isNoSpace(err error) bool { return errors.Is(err, errorDiskFull) }
 
 func isReadOnlyFileSystem(error) bool { return false }

@@ -21,6 +21,9 @@ func (d *db) Health(ctx context.Context, deep bool) (driver.Health, error) {
 		for _, m := range append(state.ownDiff.Changed, state.userDiff.Changed...) {
 			h.Problems = append(h.Problems, fmt.Sprintf("migration %s has another text now than when it ran", m.Name))
 		}
+		if h.SchemaVersion != h.LatestVersion {
+			h.Problems = append(h.Problems, fmt.Sprintf("the schema has version %d; this program knows version %d", h.SchemaVersion, h.LatestVersion))
+		}
 		journal, err := text(ctx, c, "PRAGMA journal_mode")
 		if err != nil {
 			return err

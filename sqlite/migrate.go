@@ -254,7 +254,7 @@ func (n census) empty() bool {
 
 func takeCensus(ctx context.Context, c *conn) (census, error) {
 	n := census{rows: make(map[string]int64)}
-	tables, err := tableNames(ctx, c)
+	tables, err := plainTables(ctx, c)
 	if err != nil {
 		return n, err
 	}
@@ -272,6 +272,17 @@ func takeCensus(ctx context.Context, c *conn) (census, error) {
 		return nil
 	})
 	return n, err
+}
+
+// plainTables returns the names of all tables but virtual ones, whose module may
+// not be here.
+func plainTables(ctx context.Context, c *conn) (names []string, err error) {
+	const sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL %'"
+	err = c.Query(ctx, sql, nil, func(r driver.Row) error {
+		names = append(names, r.Text(0))
+		return nil
+	})
+	return names, err
 }
 
 // check compares the tables that are still there with what they were. Orphans

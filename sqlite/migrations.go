@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 
+	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/internal/migration"
 )
 
@@ -20,7 +22,7 @@ func Migrations(ctx context.Context, path string, options *Options) ([]Migration
 	if err := d.prepareFile(); err != nil {
 		return nil, err
 	}
-	d.fixed = d.frozen()
+	d.fixed = !writable(d.path) || d.frozen()
 	var list []MigrationStatus
 	err := d.withConnection(ctx, func(c *conn) error {
 		state, err := d.patientState(ctx, c)
@@ -70,6 +72,9 @@ func statuses(set *migration.Set, diff migration.Difference, user bool) (list []
 func MigrateDown(ctx context.Context, path string, options *Options, all bool) ([]MigrationStatus, error) {
 	o := options.withDefaults()
 	d := &db{path: path, options: o}
+	if o.ReadOnly {
+		return nil, d.refuseToWrite()
+	}
 	// What does not exist is not created, only to find nothing in it.
 	existing := &db{path: path, options: Options{ReadOnly: true}}
 	if err := existing.prepareFile(); err != nil {
@@ -104,6 +109,17 @@ func MigrateDown(ctx context.Context, path string, options *Options, all bool) (
 		if len(state.ownRan) == 0 {
 			return d.checkOrigin(ctx, c)
 		}
+		userRan, err := applied(ctx, c, state.user)
+		if err != nil {
+			return err
+		}
+		if unknown := state.user.Compare(userRan).Unknown; len(unknown) > 0 {
+			return &nexus.Error{
+				Code:    nexus.CodeMigration,
+				Message: fmt.Sprintf("migrations of your own have run (%d among them) that are not in the folder", unknown[0]),
+				Hint:    "name their folder, so that they can be reverted first; nothing was changed",
+			}
+		}
 		return d.migrate(ctx, c, down)
 	})
 	return reverted, err
@@ -116,7 +132,9 @@ func planDown(s *schemaState, all bool) (plan []MigrationStatus) {
 		if !list[i].Applied {
 			continue
 		}
-		plan = append(plan, list[i])
+		reverted := list[i]
+		reverted.Applied = false
+		plan = append(plan, reverted)
 		if !all {
 			break
 		}

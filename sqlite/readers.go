@@ -16,6 +16,7 @@ const maxIdleReaders = 8
 // readers is the pool of connections that only read.
 type readers struct {
 	open func(context.Context) (*conn, error)
+	most int // connections that are kept
 
 	mu     sync.Mutex
 	idle   []*conn
@@ -25,7 +26,7 @@ type readers struct {
 }
 
 func newReaders(open func(context.Context) (*conn, error)) *readers {
-	r := &readers{open: open}
+	r := &readers{open: open, most: maxIdleReaders}
 	r.unused.L = &r.mu
 	return r
 }
@@ -82,7 +83,7 @@ func (r *readers) release(c *conn) {
 	defer r.mu.Unlock()
 	switch {
 	case c == nil:
-	case len(r.idle) < maxIdleReaders:
+	case len(r.idle) < r.most:
 		r.idle = append(r.idle, c)
 	default:
 		_ = c.close() // it has read what it was to read
@@ -92,15 +93,18 @@ func (r *readers) release(c *conn) {
 	}
 }
 
-// close refuses further reads, waits for those under way, and closes the
-// connections.
-func (r *readers) close() error {
+// drain refuses further reads and waits for those under way.
+func (r *readers) drain() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true
 	for r.inUse > 0 {
 		r.unused.Wait()
 	}
+}
+
+// close closes the connections. It is called after drain.
+func (r *readers) close() error {
 	var errs []error
 	for _, c := range r.idle {
 		errs = append(errs, c.close())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -46,7 +47,8 @@ type Options struct {
 	Patience time.Duration
 
 	// Logger is told of what a person may want to know: a backup made before a
-	// migration, a migration applied. Nil is slog.Default.
+	// migration, a migration whose text has changed. Nil is slog.Default, or with
+	// Debug a log on standard error.
 	Logger *slog.Logger
 
 	// Debug logs every statement with its arguments and duration, at
@@ -85,6 +87,9 @@ func (o *Options) withDefaults() Options {
 	if filled.Patience == 0 {
 		filled.Patience = time.Minute
 	}
+	if filled.Logger == nil && filled.Debug {
+		filled.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
 	if filled.Logger == nil {
 		filled.Logger = slog.Default()
 	}
@@ -101,7 +106,7 @@ type db struct {
 	readers *readers
 	writer  *writer
 	wal     *walKeeper
-	fixed   bool         // see frozen
+	fixed   bool         // this process cannot write it
 	memory  bool         // a private database, gone after Close
 	discard func() error // removes what is left of it
 
@@ -126,15 +131,17 @@ func open(ctx context.Context, path string, o Options) (_ *db, err error) {
 	if err := d.prepareFile(); err != nil {
 		return nil, err
 	}
-	if d.fixed = d.frozen(); d.fixed {
-		if folder := filepath.Dir(d.path); !d.options.ReadOnly && !writable(folder) {
-			return nil, &nexus.Error{
-				Code: nexus.CodeReadOnly, Message: fmt.Sprintf("neither %s nor its folder can be written", d.path),
-				Hint: "check the permissions, or open the database read-only",
-			}
+	switch d.fixed = !writable(d.path); {
+	case !d.fixed || d.options.ReadOnly:
+	case !writable(filepath.Dir(d.path)):
+		return nil, &nexus.Error{
+			Code: nexus.CodeReadOnly, Message: fmt.Sprintf("neither %s nor its folder can be written", d.path),
+			Hint: "check the permissions, or open the database read-only",
 		}
+	default:
 		d.options.ReadOnly = true
 	}
+	d.fixed = d.fixed || d.frozen()
 	cameWithLog := exists(d.path + "-wal")
 	first, err := d.connect(ctx)
 	if err != nil {
@@ -149,6 +156,9 @@ func open(ctx context.Context, path string, o Options) (_ *db, err error) {
 
 	d.readers = newReaders(d.connectReader)
 	d.readers.idle = append(d.readers.idle, first)
+	if d.fixed {
+		d.readers.most = 0 // a connection to a frozen file never sees it change
+	}
 	d.writer = &writer{open: d.connectWriter, patience: o.Patience, committed: d.committed}
 	d.wal = &walKeeper{open: d.connect, writer: d.writer}
 	return d, nil
@@ -161,10 +171,10 @@ func (d *db) connect(ctx context.Context) (*conn, error) {
 	// database is read-only is query_only's business: a connection that SQLite
 	// opens read-only creates a write-ahead log and cannot remove it.
 	name, flags := d.path, sqlite.OpenReadWrite
-	if d.fixed {
+	if d.fixed && d.frozen() {
 		name, flags = immutableName(d.path), sqlite.OpenReadOnly|sqlite.OpenURI
 	}
-	sq, err := sqlite.OpenConn(name, flags)
+	sq, err := openHandle(name, flags)
 	if err != nil {
 		return nil, classify(d.path, err)
 	}
@@ -192,6 +202,23 @@ func (d *db) connect(ctx context.Context) (*conn, error) {
 		return nil, errors.Join(err, c.close())
 	}
 	return c, nil
+}
+
+// handles is held while a connection of SQLite is opened or closed. zombiezen
+// keeps what belongs to a connection by its address, and forgets it only after
+// the connection is closed, when another may have been given that address.
+var handles sync.Mutex
+
+func openHandle(name string, flags sqlite.OpenFlags) (*sqlite.Conn, error) {
+	handles.Lock()
+	defer handles.Unlock()
+	return sqlite.OpenConn(name, flags)
+}
+
+func closeHandle(sq *sqlite.Conn) error {
+	handles.Lock()
+	defer handles.Unlock()
+	return sq.Close()
 }
 
 func (d *db) connectReader(ctx context.Context) (*conn, error) {
@@ -256,12 +283,22 @@ func (d *db) Snapshot(ctx context.Context, fn func(driver.Conn) error) error {
 
 func (d *db) Write(ctx context.Context, fn func(driver.Conn) error) error {
 	if d.options.ReadOnly {
-		return &nexus.Error{
-			Code: nexus.CodeReadOnly, Message: d.path + " is open read-only",
-			Hint: "nothing was changed; check the permissions of the file, or open it without read-only",
-		}
+		return d.refuseToWrite()
 	}
 	return d.writer.do(ctx, fn)
+}
+
+func (d *db) refuseToWrite() error {
+	if d.fixed {
+		return &nexus.Error{
+			Code: nexus.CodeReadOnly, Message: d.path + " cannot be written",
+			Hint: "nothing was changed; check the permissions of the file and its folder",
+		}
+	}
+	return &nexus.Error{
+		Code: nexus.CodeReadOnly, Message: d.path + " is open read-only",
+		Hint: "nothing was changed; open it without read-only",
+	}
 }
 
 func (d *db) Ping(ctx context.Context) error {
@@ -306,6 +343,7 @@ func (d *db) Close() error {
 		if d.wal != nil {
 			d.wal.stop()
 		}
+		d.readers.drain()
 		d.closeErr = errors.Join(writer, d.closeLast(d.readers.close), d.discard())
 	})
 	return d.closeErr

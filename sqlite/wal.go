@@ -110,6 +110,7 @@ type walPages struct{ log, copied int64 }
 func (p walPages) pending() int64 { return p.log - p.copied }
 
 func checkpoint(ctx context.Context, c *conn, mode string) (pages walPages, err error) {
+	defer c.trust()()
 	err = c.Query(ctx, "PRAGMA wal_checkpoint("+mode+")", nil, func(r driver.Row) error {
 		pages = walPages{log: r.Int(1), copied: r.Int(2)}
 		return nil

@@ -12,12 +12,20 @@ import (
 	"github.com/seed-c8812374/nexus/store/driver"
 )
 
-// maxBatch bounds how many writes share a commit, so that the first of them
-// does not wait for ever.
-const maxBatch = 256
+// Bounds on how many writes share a commit, so that the first of them and other
+// processes do not wait for long.
+const (
+	maxBatch     = 256
+	longestBatch = 20 * time.Millisecond // then no other joins
+)
 
-// errAgain tells a write that it was undone through no fault of its own.
-var errAgain = errors.New("run it again")
+// errAgain tells a write that it was undone through no fault of its own, and
+// errAlone one whose transaction could not be committed, perhaps because of
+// another in it.
+var (
+	errAgain = errors.New("run it again")
+	errAlone = errors.New("run it again, alone")
+)
 
 // writer is the commit queue. All writes of the process go through its one
 // connection. Each runs on its caller's goroutine, when its turn comes; a turn
@@ -40,6 +48,7 @@ type writer struct {
 	// Owned by whoever has the turn.
 	conn     *conn   // opened by the first write
 	batch    []*turn // those whose work is in the open transaction
+	began    time.Time
 	courtesy courtesy
 }
 
@@ -47,16 +56,19 @@ type writer struct {
 type turn struct {
 	granted chan struct{} // receives when it has the turn
 	verdict chan error    // receives when its transaction has ended
+	alone   bool          // it shares its transaction with no other
 }
 
 // do runs fn in a transaction and returns when that is on disk.
 func (w *writer) do(ctx context.Context, fn func(driver.Conn) error) error {
+	alone := false
 	for {
-		t := &turn{granted: make(chan struct{}, 1), verdict: make(chan error, 1)}
+		t := &turn{granted: make(chan struct{}, 1), verdict: make(chan error, 1), alone: alone}
 		if err := w.acquire(ctx, t); err != nil {
 			return err
 		}
-		if err := w.work(ctx, t, fn); !errors.Is(err, errAgain) {
+		err := w.work(ctx, t, fn)
+		if alone = errors.Is(err, errAlone); !alone && !errors.Is(err, errAgain) {
 			return err
 		}
 	}
@@ -174,15 +186,22 @@ func (w *writer) work(ctx context.Context, t *turn, fn func(driver.Conn) error) 
 	done = true
 	if err != nil {
 		w.undo(alone)
-		w.finish()
-		return err
+		if len(w.batch) == 0 {
+			w.finish()
+			return err
+		}
+		// What it failed on may be work that is not on disk yet, such as a row
+		// that exists already: its error is true only if that is committed.
 	}
 	w.batch = append(w.batch, t)
-	if !w.hand() {
-		w.commit()
-		w.pass()
+	w.finish()
+	if verdict := <-t.verdict; verdict != nil {
+		if err != nil {
+			return errAgain
+		}
+		return verdict
 	}
-	return <-t.verdict
+	return err
 }
 
 // call runs fn, with ctx able to stop it.
@@ -220,11 +239,14 @@ func (w *writer) finish() {
 // hand gives the turn to the next write, which joins the open transaction. It
 // reports whether there was one and the transaction can take it.
 func (w *writer) hand() bool {
-	if len(w.batch) >= maxBatch {
+	if len(w.batch) >= maxBatch || time.Since(w.began) > longestBatch || w.batch[0].alone {
 		return false
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if len(w.queue) > 0 && w.queue[0].alone {
+		return false
+	}
 	return w.grantNext()
 }
 
@@ -256,6 +278,9 @@ func (w *writer) commit() {
 	}
 	err := w.conn.exec("COMMIT")
 	w.conn.rollback() // of what a failed COMMIT left
+	if len(w.batch) > 1 && nexus.CodeOf(err) == nexus.CodeReference {
+		err = errAlone // one of them left a deferred foreign key open
+	}
 	w.courtesy.committed()
 	w.announce(err)
 	if err == nil {
@@ -280,7 +305,7 @@ func (w *writer) begin(ctx context.Context) error {
 	if err := patiently(ctx, w.patience, func() error { return w.conn.exec("BEGIN IMMEDIATE") }); err != nil {
 		return err
 	}
-	w.conn.inTx = true
+	w.conn.inTx, w.began = true, time.Now()
 	return nil
 }
 

@@ -24,7 +24,8 @@ type column[E any] struct {
 	Column
 	arg   func(*E) driver.Arg
 	scan  func(*E, driver.Row, int)
-	order string // what a list is ordered by, as SQL, if not the column itself
+	fit   func(*E) // takes from the field what the column cannot hold; may be nil
+	order string   // what a list is ordered by, as SQL, if not the column itself
 }
 
 // with gives the column a default in the database.
@@ -107,15 +108,14 @@ var (
 	lastSecond  = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC).Unix()
 )
 
-// seconds is a time, kept as seconds since 1970. To store one takes from the
-// entity what cannot be stored, so that it is what a later Get returns.
+// seconds is a time, kept as seconds since 1970.
 func seconds[E any](name string, field func(*E) *time.Time) column[E] {
 	return column[E]{
 		Column: Column{Name: name, Type: "INTEGER"},
-		arg: func(e *E) driver.Arg {
+		arg:    func(e *E) driver.Arg { return driver.Int(field(e).Unix()) },
+		fit: func(e *E) {
 			t := field(e)
 			*t = t.UTC().Truncate(time.Second)
-			return driver.Int(t.Unix())
 		},
 		scan: func(e *E, r driver.Row, i int) {
 			*field(e) = time.Unix(min(max(r.Int(i), firstSecond), lastSecond), 0).UTC()

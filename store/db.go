@@ -123,7 +123,8 @@ func (db *DB) Health(ctx context.Context, deep bool) (driver.Health, error) {
 }
 
 // Close waits for the calls under way and closes the database. Later calls
-// return nexus.CodeClosed; closing again does nothing.
+// return nexus.CodeClosed; closing again does nothing. It must not be called from
+// within a function given to InTx or View, for which it would wait.
 func (db *DB) Close() error { return db.driver.Close() }
 
 // InTx runs fn in a transaction, and returns nil only when that is on disk. If

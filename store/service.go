@@ -43,8 +43,12 @@ func (s *Service[E, F, U]) Create(ctx context.Context, e *E) error {
 func (s *Service[E, F, U]) CreateMany(ctx context.Context, entities []*E) error {
 	now := s.now()
 	for _, e := range entities {
+		named := *s.table.id(e) != ""
 		s.table.setDefaults(e, now)
 		if err := s.table.validate(e); err != nil {
+			if invalid, ok := err.(*nexus.Error); ok && !named {
+				invalid.ID = "" // nobody has heard of it
+			}
 			return err
 		}
 	}
@@ -67,25 +71,7 @@ func (s *Service[E, F, U]) CreateMany(ctx context.Context, entities []*E) error 
 	if current == nil {
 		return err
 	}
-	return s.explainCreate(ctx, entities, current, err)
-}
-
-// explainCreate is explain for an entity that was to be created with others.
-func (s *Service[E, F, U]) explainCreate(ctx context.Context, entities []*E, failed *E, err error) error {
-	if nexus.CodeOf(err) == nexus.CodeExists {
-		for _, e := range entities {
-			if e == failed {
-				break
-			}
-			if id := *s.table.id(e); id == *s.table.id(failed) {
-				return &nexus.Error{
-					Code: nexus.CodeExists, Kind: s.table.kind, ID: id, Message: "is to be created twice",
-					Hint: "nothing was created; give each an id of its own",
-				}
-			}
-		}
-	}
-	return s.table.explain(ctx, s.run, failed, true, err)
+	return s.table.explain(ctx, s.run, current, err)
 }
 
 // Get returns the entity with an id. Code: CodeNotFound.
@@ -232,7 +218,7 @@ func (s *Service[E, F, U]) Update(ctx context.Context, id string, update U) (*E,
 	})
 	if err != nil {
 		if after != nil {
-			err = s.table.explain(ctx, s.run, after, false, err)
+			err = s.table.explain(ctx, s.run, after, err)
 		}
 		return nil, err
 	}
@@ -287,7 +273,7 @@ func (s *Service[E, F, U]) Upsert(ctx context.Context, e *E) (created bool, err 
 		}
 		return s.table.insert(ctx, c, e)
 	})
-	return created && err == nil, s.table.explain(ctx, s.run, e, created, err)
+	return created && err == nil, s.table.explain(ctx, s.run, e, err)
 }
 
 // Delete deletes an entity, and with a project or feature what the contract

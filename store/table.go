@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -92,8 +93,18 @@ func (t *table[E, F, U]) mustGet(ctx context.Context, c driver.Conn, id string) 
 	return e, err
 }
 
+// fit makes e what a later Get returns: times to the second, in UTC.
+func (t *table[E, F, U]) fit(e *E) {
+	for i := range t.columns {
+		if fit := t.columns[i].fit; fit != nil {
+			fit(e)
+		}
+	}
+}
+
 func (t *table[E, F, U]) insert(ctx context.Context, c driver.Conn, e *E) error {
 	*t.revision(e) = 1
+	t.fit(e)
 	args := make([]driver.Arg, len(t.columns))
 	for i := range t.columns {
 		args[i] = t.columns[i].arg(e)
@@ -108,6 +119,7 @@ func (t *table[E, F, U]) update(ctx context.Context, c driver.Conn, before, afte
 	var sql strings.Builder
 	var args []driver.Arg
 	changed := false
+	t.fit(after)
 	sql.WriteString("UPDATE " + t.kind.Table() + " SET ")
 	for i := range t.columns {
 		column := &t.columns[i]
@@ -135,6 +147,7 @@ func (t *table[E, F, U]) update(ctx context.Context, c driver.Conn, before, afte
 
 // stale is the refusal of an update that is based on an old revision.
 func (t *table[E, F, U]) stale(stored, given *E, seen int64) error {
+	*t.revision(given) = seen
 	return &nexus.Error{
 		Code: nexus.CodeStale, Kind: t.kind, ID: *t.id(stored),
 		Message: fmt.Sprintf("has changed since: it is at revision %d, the update is based on %d", *t.revision(stored), seen),
@@ -143,24 +156,25 @@ func (t *table[E, F, U]) stale(stored, given *E, seen int64) error {
 	}
 }
 
-// explain turns what the database said about e, which was to be created or
-// changed, into what the caller can use.
-func (t *table[E, F, U]) explain(ctx context.Context, run runner, e *E, creating bool, err error) error {
+// explain turns what the database said about e into what the caller can use.
+func (t *table[E, F, U]) explain(ctx context.Context, run runner, e *E, err error) error {
 	if err == nil {
 		return nil
 	}
 	id := *t.id(e)
 	switch nexus.CodeOf(err) {
 	case nexus.CodeExists:
-		refused := &nexus.Error{
-			Code: nexus.CodeExists, Kind: t.kind, ID: id, Message: "exists already",
-			Hint: "read it, or choose another id",
+		var taken *nexus.Error
+		if errors.As(err, &taken) && len(taken.Problems) > 0 {
+			return &nexus.Error{
+				Code: nexus.CodeExists, Kind: t.kind, ID: id, Message: "exists already",
+				Hint: "read it, or choose another id",
+			}
 		}
-		if there, _ := t.exists(ctx, run, t.kind, id); !there || !creating {
-			refused.Message = "another " + string(t.kind) + " has its plan_key"
-			refused.Hint = "choose another plan_key"
+		return &nexus.Error{
+			Code: nexus.CodeExists, Kind: t.kind, ID: id, Message: "another has its plan_key",
+			Hint: "choose another plan_key",
 		}
-		return refused
 	case nexus.CodeReference:
 		for _, p := range t.parents {
 			parent := p.id(e)

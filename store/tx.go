@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -37,7 +38,8 @@ func (tx *Tx) Exec(ctx context.Context, sql string, args ...any) (int64, error) 
 	if err != nil {
 		return 0, err
 	}
-	return tx.conn.Exec(ctx, sql, list...)
+	n, err := tx.conn.Exec(ctx, sql, list...)
+	return n, rawError(err)
 }
 
 // Query runs a statement of the caller's own and calls fn with each row; see
@@ -47,7 +49,16 @@ func (tx *Tx) Query(ctx context.Context, sql string, args []any, fn func(driver.
 	if err != nil {
 		return err
 	}
-	return tx.conn.Query(ctx, sql, list, fn)
+	return rawError(tx.conn.Query(ctx, sql, list, fn))
+}
+
+// rawError turns what would be a defect of Nexus into one of the caller's SQL.
+func rawError(err error) error {
+	var e *nexus.Error
+	if errors.As(err, &e) && e.Code == nexus.CodeInternal {
+		return &nexus.Error{Code: nexus.CodeInvalid, Message: "the statement failed", Hint: e.Hint, Err: err}
+	}
+	return err
 }
 
 func rawArgs(values []any) ([]driver.Arg, error) {

@@ -195,7 +195,7 @@ func testRefusedCallOnly(t *testing.T, db *store.DB) {
 		_, err := tx.Projects.Update(ctx, "a", nexus.ProjectUpdate{Revision: 9, Name: new("x")})
 		refused(t, err, nexus.CodeStale)
 		_, err = tx.Exec(ctx, "this is not SQL")
-		refused(t, err, nexus.CodeInternal)
+		refused(t, err, nexus.CodeInvalid)
 		return project(ctx, &tx.Services, "c")
 	}))
 	haveProjects(t, db, "a", "c")

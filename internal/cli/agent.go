@@ -14,6 +14,7 @@ var agentEntity = entity[nexus.Agent, nexus.AgentFilter, nexus.AgentUpdate]{
 	kind: nexus.KindAgent, use: "agent",
 	what:    "An agent is a program that works on tasks.",
 	example: `agent create coder-1 --type coder`,
+	change:  `--status working`,
 
 	service: func(db *store.Services) *store.Service[nexus.Agent, nexus.AgentFilter, nexus.AgentUpdate] {
 		return &db.Agents.Service

@@ -11,6 +11,7 @@ var checkpointEntity = entity[nexus.Checkpoint, nexus.CheckpointFilter, nexus.Ch
 	kind: nexus.KindCheckpoint, use: "checkpoint",
 	what:    "A checkpoint is a point in a project's history.",
 	example: `checkpoint create "before the rewrite" --project p1m837hj --reason human_request`,
+	change:  `--name "before the rewrite"`,
 
 	service: func(db *store.Services) *store.Service[nexus.Checkpoint, nexus.CheckpointFilter, nexus.CheckpointUpdate] {
 		return &db.Checkpoints.Service
@@ -40,7 +41,7 @@ var checkpointEntity = entity[nexus.Checkpoint, nexus.CheckpointFilter, nexus.Ch
 			func(u *nexus.CheckpointUpdate) **string { return &u.GitCommit }),
 	},
 	filters: func(b *binder, f *nexus.CheckpointFilter) {
-		reference(b, "project", "of this project", nexus.KindProject, func(id string) { f.ProjectID = id })
+		existing(b, "project", "of this project", nexus.KindProject, func(id string) { f.ProjectID = id })
 		flag(b, "reason", "with this reason", words[string](), func(v string) { f.Reason = v })
 	},
 

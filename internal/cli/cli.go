@@ -7,9 +7,12 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -52,7 +55,10 @@ type Database interface {
 
 // Run runs one command and returns its exit code.
 func Run(ctx context.Context, args []string, env Env) int {
-	a := &app{Env: env}
+	a := &app{Env: env, ctx: ctx}
+	// Known before the flags are read, for what is wrong with them.
+	flags, _, _ := strings.Cut(strings.Join(args, "\x00")+"\x00", "\x00--\x00")
+	a.json = slices.Contains(strings.Split(flags, "\x00"), "--json")
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(env.In)
@@ -67,6 +73,8 @@ func Run(ctx context.Context, args []string, env Env) int {
 // app is one run of the program.
 type app struct {
 	Env
+	ctx       context.Context // of the run
+	stdinRead bool            // standard input has been read
 
 	// The flags that every command has.
 	db         string
@@ -91,6 +99,7 @@ It is created, and its schema brought up to date, by whatever command comes firs
 		Example: `  nexus plan apply plan.json
   nexus task list --status pending
   nexus task update t1m837hj --status completed --json`,
+		Version:       a.Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.ArbitraryArgs,
@@ -99,12 +108,11 @@ It is created, and its schema brought up to date, by whatever command comes firs
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.db, "db", "", "database `file` (default: $DATABASE_PATH, else "+DefaultPath+")")
 	flags.StringVar(&a.migrations, "migrations", "", "`folder` of your own migrations (default: $NEXUS_MIGRATIONS)")
-	flags.BoolVar(&a.json, "json", false, "print JSON, and nothing else, on standard output")
+	flags.BoolVar(&a.json, "json", a.json, "print JSON, and nothing else, on standard output")
 	flags.BoolVar(&a.readOnly, "read-only", false, "refuse to change the database; can also read a newer one")
 	flags.BoolVar(&a.noSync, "no-sync", false, "do not wait for the disk: survives a crash, not a loss of power")
 	flags.BoolVar(&a.debug, "debug", false, "log every query, with arguments and duration, on standard error")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, err) })
-	root.SetHelpCommand(&cobra.Command{Hidden: true}) // --help does it, on every command
 
 	root.AddCommand(
 		a.projectCommand(), a.featureCommand(), a.subFeatureCommand(), a.taskCommand(), a.agentCommand(),
@@ -113,6 +121,11 @@ It is created, and its schema brought up to date, by whatever command comes firs
 		a.migrateCommand(), a.tablesCommand(), a.healthCommand(), a.schemaCommand(), a.versionCommand(),
 	)
 	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "completion" {
+			cmd.Args, cmd.RunE = cobra.ArbitraryArgs, group
+		}
+	}
 	return root
 }
 
@@ -122,10 +135,11 @@ func group(cmd *cobra.Command, args []string) error {
 		return cmd.Help()
 	}
 	message := fmt.Sprintf("there is no command %q in %q", args[0], cmd.CommandPath())
+	cmd.SuggestionsMinimumDistance = 2
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		message += fmt.Sprintf("; did you mean %q?", near[0])
+		message += fmt.Sprintf(", did you mean %q", near[0])
 	}
-	return usage(cmd, fmt.Errorf("%s", message))
+	return usage(cmd, errors.New(message))
 }
 
 func (a *app) path() string {
@@ -141,7 +155,7 @@ func (a *app) path() string {
 func (a *app) settings() Settings {
 	s := Settings{
 		Path: a.path(), Migrations: a.migrations, ReadOnly: a.readOnly, NoSync: a.noSync, Debug: a.debug,
-		Logger: slog.New(&notes{out: a.Err}), Now: a.Now,
+		Logger: slog.New(&notes{out: a.Err, json: a.json}), Now: a.Now,
 	}
 	if s.Migrations == "" {
 		s.Migrations = a.Getenv("NEXUS_MIGRATIONS")
@@ -162,8 +176,9 @@ func (a *app) withDB(ctx context.Context, fn func(*store.DB) error) (err error) 
 		return err
 	}
 	defer func() {
-		if closeErr := db.Close(); err == nil {
-			err = closeErr
+		// What the command did is committed; this is no reason to say it failed.
+		if closeErr := db.Close(); closeErr != nil {
+			a.settings().Logger.Warn("the database could not be closed properly", "error", closeErr)
 		}
 	}()
 	return fn(db)

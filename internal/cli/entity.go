@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/store"
@@ -21,10 +22,13 @@ import (
 type entity[E, F, U any] struct {
 	kind nexus.Kind
 	use  string // the word on the command line
+	// aliases are other words for it.
+	aliases []string
 	// what says in the help what the entity is.
 	what string
-	// example is how to create one, without the program's name.
-	example string
+	// example is how to create one, without the program's name; change is a
+	// flag that an example of update gives.
+	example, change string
 
 	service  func(*store.Services) *store.Service[E, F, U]
 	id       func(*E) string
@@ -32,7 +36,8 @@ type entity[E, F, U any] struct {
 	revision func(*U) *int64
 	orders   string // for the help of --order
 
-	argument string // what create's argument is called, such as NAME; empty if it has none
+	required []string // flags that create cannot do without
+	argument string   // what create's argument is called, such as NAME; empty if it has none
 	setArg   func(*E, string)
 	fields   []field[E, U]
 	filters  func(*binder, *F)
@@ -40,10 +45,10 @@ type entity[E, F, U any] struct {
 	header []string
 	row    func(*E) []string
 
-	load    func(context.Context, *store.DB, string, []nexus.Kind) (*E, error)     // nil without relations
-	related []nexus.Kind                                                           // what load can load
-	count   func(context.Context, *store.DB, F) (map[string]int64, error)          // nil without a status
-	protect func(ctx context.Context, db *store.DB, id string, cascade bool) error // before delete; nil if not needed
+	load    func(context.Context, *store.DB, string, []nexus.Kind) (*E, error)           // nil without relations
+	related []nexus.Kind                                                                 // what load can load
+	count   func(context.Context, *store.DB, F) (map[string]int64, error)                // nil without a status
+	protect func(ctx context.Context, db *store.Services, id string, cascade bool) error // before delete; nil if not needed
 }
 
 // field is a flag of create, of update, or of both.
@@ -96,6 +101,7 @@ func ownID[E, U any](e func(*E) *string) field[E, U] {
 func (d *entity[E, F, U]) command(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     d.use,
+		Aliases: d.aliases,
 		Short:   "Create, read, change and delete " + plural(d.use),
 		Long:    d.what,
 		Example: "  nexus " + d.example + "\n  nexus " + d.use + " list --json",
@@ -132,6 +138,11 @@ func (d *entity[E, F, U]) createCommand(a *app) *cobra.Command {
 		}
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		for _, name := range d.required {
+			if !cmd.Flags().Changed(name) {
+				return usage(cmd, fmt.Errorf("give --%s", name))
+			}
+		}
 		if len(args) > 0 {
 			d.setArg(e, args[0])
 		}
@@ -155,7 +166,7 @@ func (d *entity[E, F, U]) createCommand(a *app) *cobra.Command {
 func (d *entity[E, F, U]) getCommand(a *app) *cobra.Command {
 	var relations []string
 	cmd := &cobra.Command{
-		Use: "get ID", Short: "Show a " + d.use, Args: exactArgs(1, "one id, or the beginning of one"),
+		Use: "get ID", Aliases: []string{"show"}, Short: "Show a " + d.use, Args: exactArgs(1, "one id, or the beginning of one"),
 		Example: "  nexus " + d.use + " get " + exampleID(d.kind) + " --json",
 	}
 	if d.load != nil {
@@ -213,20 +224,24 @@ func (d *entity[E, F, U]) listCommand(a *app) *cobra.Command {
 	page := d.page(filter)
 	var idsOnly bool
 	cmd := &cobra.Command{
-		Use: "list", Short: "List " + plural(d.use), Args: noArgs,
+		Use: "list", Aliases: []string{"ls"}, Short: "List " + plural(d.use), Args: noArgs,
 		Long: "List " + plural(d.use) + ", 50 at a time.\n\nWith --json, next_cursor is there if there are more; give it to --cursor.",
 		Example: "  nexus " + d.use + " list --limit 20 --json\n" +
-			"  nexus " + d.use + " list --order " + strings.Split(d.orders, ", ")[0] + " --desc",
+			"  nexus " + d.use + " list --order " + strings.Split(d.orders, ", ")[0],
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&page.OrderBy, "order", "", "order by this `column`: id, "+d.orders+" (default: id, which is the order of creation)")
 	flags.BoolVar(&page.Descending, "desc", false, "in descending order")
-	flags.IntVar(&page.Limit, "limit", 50, "at most this many; 0 is all")
-	flags.BoolVar(&idsOnly, "ids", false, "print only the ids, one a line")
+	page.Limit = 50
+	flags.BoolVar(&idsOnly, "ids", false, "print only the ids, one a line, all of them unless --limit says otherwise")
 	flags.StringVar(&page.Cursor, "cursor", "", "go on where the `page` before ended")
 	b := &binder{app: a, flags: flags}
+	flag(b, "limit", "at most this many (default: 50); 0 is all", numbers[int](), func(n int) { page.Limit = n })
 	d.filters(b, filter)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if idsOnly && !cmd.Flags().Changed("limit") {
+			page.Limit = 0 // for a program that goes through all of them
+		}
 		if page.Limit < 0 {
 			return usage(cmd, errors.New("--limit cannot be negative"))
 		}
@@ -308,7 +323,7 @@ func (d *entity[E, F, U]) countCommand(a *app) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		result := struct {
 			Total    int64            `json:"total"`
-			ByStatus map[string]int64 `json:"by_status,omitempty"`
+			ByStatus map[string]int64 `json:"by_status,omitzero"` // nil without a status
 		}{}
 		err := a.withDB(cmd.Context(), func(db *store.DB) (err error) {
 			if err := b.resolve(cmd.Context(), db); err != nil {
@@ -357,7 +372,7 @@ func (d *entity[E, F, U]) updateCommand(a *app) *cobra.Command {
 		Long: "Change the fields that are given, and print the " + d.use + " as it is then.\n\n" +
 			"With --revision, the change is refused if the " + d.use + " is at another revision.\n" +
 			"An empty text clears a field.",
-		Example: "  nexus " + d.use + " update " + exampleID(d.kind) + " --revision 3 " + d.exampleChange(),
+		Example: "  nexus " + d.use + " update " + exampleID(d.kind) + " --revision 3 " + d.change,
 	}
 	cmd.Flags().Int64Var(d.revision(update), "revision", 0, "the revision that you have seen")
 	b := &binder{app: a, flags: cmd.Flags()}
@@ -367,8 +382,8 @@ func (d *entity[E, F, U]) updateCommand(a *app) *cobra.Command {
 		}
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if cmd.Flags().NFlag() == 0 {
-			return usage(cmd, errors.New("give at least one field to change"))
+		if err := checkChanges(cmd); err != nil {
+			return err
 		}
 		var e *E
 		err := a.withDB(cmd.Context(), func(db *store.DB) error {
@@ -389,20 +404,30 @@ func (d *entity[E, F, U]) updateCommand(a *app) *cobra.Command {
 	return cmd
 }
 
-func (d *entity[E, F, U]) exampleChange() string {
-	if d.count != nil {
-		return "--status completed"
+// checkChanges refuses an update without a change.
+func checkChanges(cmd *cobra.Command) error {
+	changes := 0
+	cmd.LocalNonPersistentFlags().Visit(func(f *pflag.Flag) {
+		if f.Name != "revision" {
+			changes++
+		}
+	})
+	switch revision, _ := cmd.Flags().GetInt64("revision"); {
+	case changes == 0:
+		return usage(cmd, errors.New("give at least one field to change"))
+	case revision < 0:
+		return usage(cmd, errors.New("--revision counts from 1"))
 	}
-	return "--json"
+	return nil
 }
 
 func (d *entity[E, F, U]) deleteCommand(a *app) *cobra.Command {
 	var cascade bool
 	cmd := &cobra.Command{
-		Use: "delete ID…", Short: "Delete " + plural(d.use), Example: "  nexus " + d.use + " delete " + exampleID(d.kind),
+		Use: "delete ID…", Aliases: []string{"rm"}, Short: "Delete " + plural(d.use), Example: "  nexus " + d.use + " delete " + exampleID(d.kind),
 		Long: "Delete " + plural(d.use) + ": all that are given, or none.",
 		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
+			if len(args) == 0 || slices.Contains(args, "") {
 				return usage(cmd, errors.New("give at least one id, or the beginning of one"))
 			}
 			return nil
@@ -427,6 +452,10 @@ func (d *entity[E, F, U]) deleteCommand(a *app) *cobra.Command {
 	return cmd
 }
 
+// shortestPrefix is how much of an id delete needs at least; a slip of the hand is
+// shorter.
+const shortestPrefix = 4
+
 // delete deletes all or none.
 func (d *entity[E, F, U]) delete(ctx context.Context, db *store.DB, prefixes []string, cascade bool, deleted *[]string) error {
 	for _, prefix := range prefixes {
@@ -434,15 +463,23 @@ func (d *entity[E, F, U]) delete(ctx context.Context, db *store.DB, prefixes []s
 		if err != nil {
 			return err
 		}
-		if d.protect != nil {
-			if err := d.protect(ctx, db, id, cascade); err != nil {
-				return err
+		if len(prefix) < shortestPrefix && prefix != id {
+			return &nexus.Error{
+				Code: nexus.CodeAmbiguous, Kind: d.kind, ID: prefix, Message: "is too short to delete by",
+				Hint: fmt.Sprintf("give the whole id, %s, or at least %d characters", id, shortestPrefix),
 			}
 		}
-		*deleted = append(*deleted, id)
+		if !slices.Contains(*deleted, id) {
+			*deleted = append(*deleted, id)
+		}
 	}
 	return db.InTx(ctx, func(tx *store.Tx) error {
 		for _, id := range *deleted {
+			if d.protect != nil {
+				if err := d.protect(ctx, &tx.Services, id, cascade); err != nil {
+					return err
+				}
+			}
 			if err := d.service(&tx.Services).Delete(ctx, id); err != nil {
 				return err
 			}

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -55,7 +57,7 @@ func usage(cmd *cobra.Command, err error) error { return &usageError{err, cmd.Co
 // exactArgs and its like are cobra's, with our error.
 func exactArgs(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != n {
+		if len(args) != n || slices.Contains(args, "") {
 			return usage(cmd, fmt.Errorf("give %s", what))
 		}
 		return nil
@@ -96,7 +98,12 @@ func (a *app) fail(err error) int {
 	}
 	fmt.Fprintln(a.Err, line)
 	if len(f.Problems) > 1 {
-		for _, p := range f.Problems {
+		const most = 20
+		for i, p := range f.Problems {
+			if i == most {
+				fmt.Fprintf(a.Err, "  and %d more\n", len(f.Problems)-most)
+				break
+			}
 			fmt.Fprintln(a.Err, "  "+oneLine(p.String()))
 		}
 	}
@@ -109,7 +116,7 @@ func (a *app) fail(err error) int {
 func describe(err error) (*failure, int) {
 	var u *usageError
 	if errors.As(err, &u) {
-		return &failure{Code: "usage", Message: u.Error(), Hint: "see " + u.command + " --help"}, exitUsage
+		return &failure{Code: "usage", Message: shorten(u.Error()), Hint: "see " + u.command + " --help"}, exitUsage
 	}
 	f := &failure{Code: string(nexus.CodeOf(err)), Message: err.Error()}
 	var e *nexus.Error
@@ -137,9 +144,34 @@ func oneLine(s string) string {
 		switch {
 		case r == '\n' || r == '\t' || r == '\r':
 			return ' '
-		case r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0):
+		case r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) || unicode.Is(bidiControls, r):
 			return '\uFFFD'
 		}
 		return r
 	}, s)
+}
+
+// bidiControls turn the direction of text round, or break lines.
+var bidiControls = &unicode.RangeTable{R16: []unicode.Range16{
+	{Lo: 0x061c, Hi: 0x061c, Stride: 1},
+	{Lo: 0x200e, Hi: 0x200f, Stride: 1},
+	{Lo: 0x2028, Hi: 0x202e, Stride: 1},
+	{Lo: 0x2066, Hi: 0x2069, Stride: 1},
+}}
+
+// shorten keeps an argument that an error repeats from filling the screen.
+func shorten(s string) string {
+	const most = 300
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most/2], "") + " … " + strings.ToValidUTF8(s[len(s)-most/2:], "")
+}
+
+// counted is a number with its noun.
+func counted(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -13,6 +13,7 @@ var featureEntity = entity[nexus.Feature, nexus.FeatureFilter, nexus.FeatureUpda
 	kind: nexus.KindFeature, use: "feature",
 	what:    "A feature is a part of a project that its users would name.",
 	example: `feature create "Shopping cart" --project p1m837hj --priority must`,
+	change:  `--status in_progress`,
 
 	service: func(db *store.Services) *store.Service[nexus.Feature, nexus.FeatureFilter, nexus.FeatureUpdate] {
 		return &db.Features.Service
@@ -51,7 +52,7 @@ var featureEntity = entity[nexus.Feature, nexus.FeatureFilter, nexus.FeatureUpda
 			func(u *nexus.FeatureUpdate) **string { return &u.PlanKey }),
 	},
 	filters: func(b *binder, f *nexus.FeatureFilter) {
-		reference(b, "project", "of this project", nexus.KindProject, func(id string) { f.ProjectID = id })
+		existing(b, "project", "of this project", nexus.KindProject, func(id string) { f.ProjectID = id })
 		flag(b, "status", "in one of these", lists[nexus.FeatureStatus](), func(v []nexus.FeatureStatus) { f.Status = v })
 		flag(b, "priority", "of one of these", lists[nexus.FeaturePriority](), func(v []nexus.FeaturePriority) { f.Priority = v })
 		flag(b, "plan-key", "with this name in plan documents", words[string](), func(v string) { f.PlanKey = v })
@@ -71,6 +72,20 @@ var featureEntity = entity[nexus.Feature, nexus.FeatureFilter, nexus.FeatureUpda
 	count: counter(func(db *store.DB) func(context.Context, nexus.FeatureFilter) (map[nexus.FeatureStatus]int64, error) {
 		return db.Features.CountByStatus
 	}),
+	protect: protectFeature,
 }
 
 func (a *app) featureCommand() *cobra.Command { return featureEntity.command(a) }
+
+// protectFeature refuses to delete a feature with its sub-features, unless that
+// is what the user wants. Its tasks the database protects.
+func protectFeature(ctx context.Context, db *store.Services, id string, cascade bool) error {
+	if cascade {
+		return nil
+	}
+	n, err := db.SubFeatures.Count(ctx, nexus.SubFeatureFilter{FeatureID: id})
+	if err != nil || n == 0 {
+		return err
+	}
+	return wouldDelete(nexus.KindFeature, id, []string{counted(n, "sub-feature")})
+}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -76,7 +75,7 @@ func texts[S ~string]() kindOf[S] {
 		if s != "-" {
 			return S(s), nil
 		}
-		text, err := io.ReadAll(a.In)
+		text, err := a.readFile("-")
 		return S(strings.TrimSuffix(string(text), "\n")), err
 	}}
 }
@@ -153,6 +152,18 @@ func reference(b *binder, name, usage string, kind nexus.Kind, set func(string))
 	flag(b, name, usage, kindOf[string]{"id", words[string]().parse}, func(prefix string) {
 		b.pending = append(b.pending, func(ctx context.Context, db *store.DB) error {
 			id, err := complete(ctx, db, kind, prefix)
+			set(id)
+			return err
+		})
+	})
+}
+
+// existing is a reference to what must exist: a filter by what does not would
+// choose nothing, and nobody would notice the slip.
+func existing(b *binder, name, usage string, kind nexus.Kind, set func(string)) {
+	flag(b, name, usage, kindOf[string]{"id", words[string]().parse}, func(prefix string) {
+		b.pending = append(b.pending, func(ctx context.Context, db *store.DB) error {
+			id, err := resolverOf(&db.Services, kind)(ctx, prefix)
 			set(id)
 			return err
 		})

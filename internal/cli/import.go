@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -8,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/internal/taskmaster"
 	"github.com/seed-c8812374/nexus/plan"
 )
@@ -44,7 +47,7 @@ newer version of the file later changes what has changed; statuses are left alon
 		Args: exactArgs(1, "one file, or - for standard input"),
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&options.Project, "project", "", "name and plan key of the `project` (default: from the file's path)")
+	flags.StringVar(&options.Project, "project", "", "`name` and plan key of the project (default: from the file's path)")
 	flags.StringVar(&options.RootPath, "root-path", "", "the `folder` of its source")
 	flags.BoolVar(&dryRun, "dry-run", false, "check everything and say what would be done, but do not do it")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -52,8 +55,8 @@ newer version of the file later changes what has changed; statuses are left alon
 		if err != nil {
 			return err
 		}
-		if options.Project == "" {
-			options.Project = projectName(args[0])
+		if options.Key = options.Project; options.Project == "" {
+			options.Project, options.Key = projectOf(args[0])
 		}
 		document, source, err := taskmaster.Convert(text, options)
 		if err != nil {
@@ -71,26 +74,35 @@ newer version of the file later changes what has changed; statuses are left alon
 	return cmd
 }
 
-// projectName makes a name from a path: that of the folder that has the
-// .taskmaster in it, else that of the file.
-func projectName(path string) string {
+// projectOf makes the name and plan key of a project from the path of its file.
+// The name is that of the folder with the .taskmaster in it, else that of the
+// file. The key is the path, so that the files of two projects are never taken
+// for one.
+func projectOf(path string) (name, key string) {
 	if path == "-" {
-		return "taskmaster"
+		return "taskmaster", "taskmaster"
 	}
-	if full, err := filepath.Abs(path); err == nil {
-		if root, _, found := strings.Cut(filepath.ToSlash(full), "/.taskmaster/"); found && root != "" {
-			return filepath.Base(root)
-		}
+	full, err := filepath.Abs(path)
+	if err != nil {
+		full = path
 	}
-	return strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	name = strings.TrimSuffix(filepath.Base(full), filepath.Ext(full))
+	if root, _, found := strings.Cut(filepath.ToSlash(full), "/.taskmaster/"); found && root != "" {
+		name, full = filepath.Base(root), root
+	}
+	if key = "taskmaster:" + full; len(key) > nexus.MaxID {
+		sum := sha256.Sum256([]byte(full))
+		key = "taskmaster:" + hex.EncodeToString(sum[:])
+	}
+	return name, key
 }
 
 func importTable(out io.Writer, r *taskmaster.Report) {
-	fmt.Fprintf(out, `%d tags became features.
-%d tasks became tasks; %d of them have subtasks and became sub-features as well.
-%d subtasks became tasks.
+	fmt.Fprintf(out, `%s became features.
+%s became tasks; %d of them have subtasks and became sub-features as well.
+%s became tasks.
 %d dependencies were kept; %d were added from a task to its subtasks, and %d from a subtask to what its task waits for.
-`, r.Tags, r.Tasks, r.SubFeatures, r.Subtasks, r.Dependencies, r.Parts, r.Inherited)
+`, counted(int64(r.Tags), "tag"), counted(int64(r.Tasks), "task"), r.SubFeatures, counted(int64(r.Subtasks), "subtask"), r.Dependencies, r.Parts, r.Inherited)
 	if len(r.Notes) > 0 {
 		fmt.Fprintf(out, "%d things are not simply what they were:\n", len(r.Notes))
 		for _, n := range r.Notes {

@@ -62,7 +62,7 @@ func (a *app) healthCommand() *cobra.Command {
 		}
 		return &nexus.Error{
 			Code: nexus.CodeCorrupt, Message: fmt.Sprintf("%s is not well", a.path()),
-			Hint: "what is wrong is listed above; copy the file before you change anything",
+			Hint: "the problems on standard output say what is wrong; copy the file before you change anything",
 		}
 	}
 	return cmd

@@ -14,6 +14,7 @@ var metricEntity = entity[nexus.Metric, nexus.MetricFilter, nexus.MetricUpdate]{
 	kind: nexus.KindMetric, use: "metric",
 	what:    "A metric is one measurement: tokens, minutes, money or whatever you count.",
 	example: `metric create --project p1m837hj --type token_usage --value 1250 --task t1m837hj`,
+	change:  `--value 1300`,
 
 	service: func(db *store.Services) *store.Service[nexus.Metric, nexus.MetricFilter, nexus.MetricUpdate] {
 		return &db.Metrics.Service
@@ -23,6 +24,7 @@ var metricEntity = entity[nexus.Metric, nexus.MetricFilter, nexus.MetricUpdate]{
 	revision: func(u *nexus.MetricUpdate) *int64 { return &u.Revision },
 	orders:   "timestamp",
 
+	required: []string{"value"},
 	fields: []field[nexus.Metric, nexus.MetricUpdate]{
 		ownID[nexus.Metric, nexus.MetricUpdate](func(m *nexus.Metric) *string { return &m.ID }),
 		one[nexus.Metric, nexus.MetricUpdate]("project", "the project it belongs to", nexus.KindProject,
@@ -45,7 +47,7 @@ var metricEntity = entity[nexus.Metric, nexus.MetricFilter, nexus.MetricUpdate]{
 			func(u *nexus.MetricUpdate) **time.Time { return &u.Timestamp }),
 	},
 	filters: func(b *binder, f *nexus.MetricFilter) {
-		reference(b, "project", "of this project", nexus.KindProject, func(id string) { f.ProjectID = id })
+		existing(b, "project", "of this project", nexus.KindProject, func(id string) { f.ProjectID = id })
 		reference(b, "agent", "of this agent", nexus.KindAgent, func(id string) { f.AgentID = id })
 		reference(b, "task", "of this task", nexus.KindTask, func(id string) { f.TaskID = id })
 		flag(b, "type", "of this type", words[string](), func(v string) { f.Type = v })

@@ -145,8 +145,9 @@ func (a *app) migrateStatusCommand() *cobra.Command {
 }
 
 const newMigration = `-- +goose Up
--- What this migration changes. Statements end with a semicolon; put triggers
--- between -- +goose StatementBegin and -- +goose StatementEnd.
+-- What this migration changes. Statements end with a semicolon. A trigger needs
+-- a line with StatementBegin before it and one with StatementEnd after it, each
+-- written like the line above.
 
 -- +goose Down
 -- How to take it back.

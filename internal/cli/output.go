@@ -10,6 +10,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/seed-c8812374/nexus"
 )
 
 // schemaVersion is the version of the JSON that commands print. Fields may be
@@ -21,6 +23,7 @@ type envelope struct {
 	SchemaVersion int      `json:"schema_version"`
 	Data          any      `json:"data,omitempty"`
 	NextCursor    string   `json:"next_cursor,omitempty"`
+	Note          string   `json:"note,omitempty"` // on standard error
 	Error         *failure `json:"error,omitempty"`
 }
 
@@ -40,8 +43,13 @@ func (a *app) printPage(data any, cursor string, people func(io.Writer) error) e
 	} else if err := people(&out); err != nil {
 		return err
 	}
-	_, err := a.Out.Write(out.Bytes())
-	return err
+	if _, err := a.Out.Write(out.Bytes()); err != nil {
+		return &nexus.Error{
+			Code: nexus.CodeIO, Message: "the output cannot be written", Err: err,
+			Hint: "what the command was to do is done",
+		}
+	}
+	return nil
 }
 
 // table writes aligned columns.
@@ -64,11 +72,13 @@ type member struct {
 
 // members returns the fields of an entity in their order.
 func members(entity any) ([]member, error) {
-	text, err := json.Marshal(entity)
-	if err != nil {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(entity); err != nil {
 		return nil, err
 	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder := json.NewDecoder(&text)
 	if _, err := decoder.Token(); err != nil { // {
 		return nil, err
 	}
@@ -148,7 +158,7 @@ func (a *app) printDifference(stored, given any) {
 	}
 	rows := [][]string{}
 	for _, m := range s {
-		if mine := oneLine(string(m.value)); mine != theirs[m.name] {
+		if mine := oneLine(string(m.value)); mine != theirs[m.name] && m.name != "updated_at" {
 			rows = append(rows, []string{"  " + m.name, mine, theirs[m.name]})
 		}
 		delete(theirs, m.name)
@@ -164,6 +174,7 @@ func (a *app) printDifference(stored, given any) {
 // notes prints what a log has to say to the user of a command line.
 type notes struct {
 	out   io.Writer
+	json  bool
 	attrs []slog.Attr
 }
 
@@ -179,12 +190,19 @@ func (n *notes) Handle(_ context.Context, r slog.Record) error {
 		add(a)
 	}
 	r.Attrs(add)
+	if n.json {
+		text, err := json.Marshal(envelope{SchemaVersion: schemaVersion, Note: strings.TrimPrefix(line, "nexus: ")})
+		if err != nil {
+			return err
+		}
+		line = string(text)
+	}
 	_, err := fmt.Fprintln(n.out, line)
 	return err
 }
 
 func (n *notes) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &notes{n.out, append(n.attrs[:len(n.attrs):len(n.attrs)], attrs...)}
+	return &notes{n.out, n.json, append(n.attrs[:len(n.attrs):len(n.attrs)], attrs...)}
 }
 
 func (n *notes) WithGroup(string) slog.Handler { return n }

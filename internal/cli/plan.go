@@ -57,10 +57,35 @@ Everything that is wrong with the plan is reported at once, with line and column
 }
 
 // maxDocument bounds what is read from a file into memory.
-const maxDocument = 256 << 20
+const maxDocument = 64 << 20
 
-// readFile reads a file, or standard input if its name is -.
+// readFile reads a file, or standard input if its name is -. It can be
+// interrupted also while it waits for input that does not come.
 func (a *app) readFile(name string) ([]byte, error) {
+	if name == "-" {
+		if a.stdinRead {
+			return nil, nexus.Errorf(nexus.CodeInvalid, "standard input can be read only once")
+		}
+		a.stdinRead = true
+	}
+	type result struct {
+		text []byte
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		text, err := a.readAll(name)
+		done <- result{text, err}
+	}()
+	select {
+	case r := <-done:
+		return r.text, r.err
+	case <-a.ctx.Done():
+		return nil, &nexus.Error{Code: nexus.CodeCanceled, Message: "stopped before the input was read", Hint: "nothing was changed"}
+	}
+}
+
+func (a *app) readAll(name string) ([]byte, error) {
 	in := a.In
 	if name != "-" {
 		file, err := os.Open(name)
@@ -96,7 +121,11 @@ func planTable(out io.Writer, r *plan.Report) error {
 	case !r.Changed():
 		verb = "Nothing has changed in"
 	}
-	fmt.Fprintf(out, "%s project %s.\n", verb, r.ProjectID)
+	project := "project " + r.ProjectID
+	if r.ProjectID == "" {
+		project = "a new project"
+	}
+	fmt.Fprintf(out, "%s %s.\n", verb, project)
 	rows := [][]string{}
 	for _, section := range []struct {
 		name string
@@ -115,6 +144,10 @@ func planTable(out io.Writer, r *plan.Report) error {
 	if err := table(out, []string{"", "CREATED", "UPDATED", "UNCHANGED", "NOT IN PLAN, KEPT"}, rows); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "%d dependencies between the tasks of the plan.\n", r.Dependencies)
+	noun := "dependencies"
+	if r.Dependencies == 1 {
+		noun = "dependency"
+	}
+	_, err := fmt.Fprintf(out, "%d %s between the tasks of the plan.\n", r.Dependencies, noun)
 	return err
 }

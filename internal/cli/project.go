@@ -2,7 +2,7 @@ package cli
 
 import (
 	"context"
-	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,6 +15,7 @@ var projectEntity = entity[nexus.Project, nexus.ProjectFilter, nexus.ProjectUpda
 	kind: nexus.KindProject, use: "project",
 	what:    "A project is a piece of software that the agents build or change.",
 	example: `project create "Web shop" --root-path .`,
+	change:  `--status executing`,
 
 	service: func(db *store.Services) *store.Service[nexus.Project, nexus.ProjectFilter, nexus.ProjectUpdate] {
 		return &db.Projects.Service
@@ -80,21 +81,42 @@ func (a *app) projectCommand() *cobra.Command { return projectEntity.command(a) 
 
 // protectProject refuses to delete a project with all that belongs to it, unless
 // that is what the user wants.
-func protectProject(ctx context.Context, db *store.DB, id string, cascade bool) error {
+func protectProject(ctx context.Context, db *store.Services, id string, cascade bool) error {
 	if cascade {
 		return nil
 	}
-	features, err := db.Features.Count(ctx, nexus.FeatureFilter{ProjectID: id})
-	if err != nil {
-		return err
+	var parts []string
+	for _, part := range []struct {
+		noun  string
+		count func() (int64, error)
+	}{
+		{"feature", func() (int64, error) { return db.Features.Count(ctx, nexus.FeatureFilter{ProjectID: id}) }},
+		{"task", func() (int64, error) { return db.Tasks.Count(ctx, nexus.TaskFilter{ProjectID: id}) }},
+		{"checkpoint", func() (int64, error) { return db.Checkpoints.Count(ctx, nexus.CheckpointFilter{ProjectID: id}) }},
+		{"requirement", func() (int64, error) { return db.Requirements.Count(ctx, nexus.RequirementFilter{ProjectID: id}) }},
+		{"metric", func() (int64, error) { return db.Metrics.Count(ctx, nexus.MetricFilter{ProjectID: id}) }},
+		{"session", func() (int64, error) { return db.Sessions.Count(ctx, nexus.SessionFilter{ProjectID: id}) }},
+	} {
+		n, err := part.count()
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			parts = append(parts, counted(n, part.noun))
+		}
 	}
-	tasks, err := db.Tasks.Count(ctx, nexus.TaskFilter{ProjectID: id})
-	if err != nil || features+tasks == 0 {
-		return err
+	return wouldDelete(nexus.KindProject, id, parts)
+}
+
+// wouldDelete is the refusal to delete a row with its parts; without parts it is
+// nil.
+func wouldDelete(kind nexus.Kind, id string, parts []string) error {
+	if len(parts) == 0 {
+		return nil
 	}
 	return &nexus.Error{
-		Code: nexus.CodeInUse, Kind: nexus.KindProject, ID: id,
-		Message: fmt.Sprintf("has %d features and %d tasks, which would be deleted with it", features, tasks),
+		Code: nexus.CodeInUse, Kind: kind, ID: id,
+		Message: "has " + strings.Join(parts, ", ") + ", which would be deleted with it",
 		Hint:    "nothing was deleted; to delete all of it, add --cascade",
 	}
 }

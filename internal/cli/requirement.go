@@ -13,6 +13,7 @@ var requirementEntity = entity[nexus.Requirement, nexus.RequirementFilter, nexus
 	kind: nexus.KindRequirement, use: "requirement",
 	what:    "A requirement is something that the project must be or do.",
 	example: `requirement create "Orders survive a crash" --project p1m837hj --category technical --priority high`,
+	change:  `--validated`,
 
 	service: func(db *store.Services) *store.Service[nexus.Requirement, nexus.RequirementFilter, nexus.RequirementUpdate] {
 		return &db.Requirements.Service
@@ -51,7 +52,7 @@ var requirementEntity = entity[nexus.Requirement, nexus.RequirementFilter, nexus
 			func(u *nexus.RequirementUpdate) **string { return &u.PlanKey }),
 	},
 	filters: func(b *binder, f *nexus.RequirementFilter) {
-		reference(b, "project", "of this project", nexus.KindProject, func(id string) { f.ProjectID = id })
+		existing(b, "project", "of this project", nexus.KindProject, func(id string) { f.ProjectID = id })
 		flag(b, "category", "of this category", words[string](), func(v string) { f.Category = v })
 		flag(b, "priority", "of one of these", lists[nexus.RequirementPriority](), func(v []nexus.RequirementPriority) { f.Priority = v })
 		flag(b, "validated", "checked, or with =false not yet", bools, func(v bool) { f.Validated = &v })

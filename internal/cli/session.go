@@ -14,6 +14,7 @@ var sessionEntity = entity[nexus.Session, nexus.SessionFilter, nexus.SessionUpda
 	kind: nexus.KindSession, use: "session",
 	what:    "A session is a stretch of conversation or work, such as the interview that finds out what to build.",
 	example: `session create --project p1m837hj --type interview`,
+	change:  `--status completed`,
 
 	service: func(db *store.Services) *store.Service[nexus.Session, nexus.SessionFilter, nexus.SessionUpdate] {
 		return &db.Sessions.Service
@@ -40,7 +41,7 @@ var sessionEntity = entity[nexus.Session, nexus.SessionFilter, nexus.SessionUpda
 			func(u *nexus.SessionUpdate) **time.Time { return &u.EndedAt }),
 	},
 	filters: func(b *binder, f *nexus.SessionFilter) {
-		reference(b, "project", "of this project", nexus.KindProject, func(id string) { f.ProjectID = id })
+		existing(b, "project", "of this project", nexus.KindProject, func(id string) { f.ProjectID = id })
 		flag(b, "type", "of one of these", lists[nexus.SessionType](), func(v []nexus.SessionType) { f.Type = v })
 		flag(b, "status", "in one of these", lists[nexus.SessionStatus](), func(v []nexus.SessionStatus) { f.Status = v })
 	},

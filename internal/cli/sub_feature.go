@@ -10,9 +10,10 @@ import (
 )
 
 var subFeatureEntity = entity[nexus.SubFeature, nexus.SubFeatureFilter, nexus.SubFeatureUpdate]{
-	kind: nexus.KindSubFeature, use: "subfeature",
+	kind: nexus.KindSubFeature, use: "subfeature", aliases: []string{"sub-feature", "sub_feature"},
 	what:    "A sub-feature is a part of a feature.",
 	example: `subfeature create "Price rules" --feature f1m837hj`,
+	change:  `--status in_progress`,
 
 	service: func(db *store.Services) *store.Service[nexus.SubFeature, nexus.SubFeatureFilter, nexus.SubFeatureUpdate] {
 		return &db.SubFeatures.Service
@@ -42,8 +43,8 @@ var subFeatureEntity = entity[nexus.SubFeature, nexus.SubFeatureFilter, nexus.Su
 			func(u *nexus.SubFeatureUpdate) **string { return &u.PlanKey }),
 	},
 	filters: func(b *binder, f *nexus.SubFeatureFilter) {
-		reference(b, "project", "of this project", nexus.KindProject, func(id string) { f.ProjectID = id })
-		reference(b, "feature", "of this feature", nexus.KindFeature, func(id string) { f.FeatureID = id })
+		existing(b, "project", "of this project", nexus.KindProject, func(id string) { f.ProjectID = id })
+		existing(b, "feature", "of this feature", nexus.KindFeature, func(id string) { f.FeatureID = id })
 		flag(b, "status", "in one of these", lists[nexus.FeatureStatus](), func(v []nexus.FeatureStatus) { f.Status = v })
 		flag(b, "plan-key", "with this name in plan documents", words[string](), func(v string) { f.PlanKey = v })
 	},

@@ -14,6 +14,7 @@ var taskEntity = entity[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
 	kind: nexus.KindTask, use: "task",
 	what:    "A task is a piece of work for one agent.",
 	example: `task create "Write the parser" --project p1m837hj --depends-on t1m837hj,t1m837hk`,
+	change:  `--status completed`,
 
 	service: func(db *store.Services) *store.Service[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate] {
 		return &db.Tasks.Service
@@ -48,7 +49,7 @@ var taskEntity = entity[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
 		both("priority", "critical, high, medium or low", words[nexus.TaskPriority](),
 			func(t *nexus.Task) *nexus.TaskPriority { return &t.Priority },
 			func(u *nexus.TaskUpdate) **nexus.TaskPriority { return &u.Priority }),
-		both("agent", "the agent it is assigned to", words[string](),
+		one("agent", "the agent it is assigned to", nexus.KindAgent,
 			func(t *nexus.Task) *string { return &t.AssignedAgent },
 			func(u *nexus.TaskUpdate) **string { return &u.AssignedAgent }),
 		both("worktree", "the folder it is done in", texts[string](),
@@ -88,12 +89,12 @@ var taskEntity = entity[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
 			func(u *nexus.TaskUpdate) **string { return &u.PlanKey }),
 	},
 	filters: func(b *binder, f *nexus.TaskFilter) {
-		reference(b, "project", "of this project", nexus.KindProject, func(id string) { f.ProjectID = id })
-		reference(b, "feature", "of this feature", nexus.KindFeature, func(id string) { f.FeatureID = id })
-		reference(b, "sub-feature", "of this sub-feature", nexus.KindSubFeature, func(id string) { f.SubFeatureID = id })
+		existing(b, "project", "of this project", nexus.KindProject, func(id string) { f.ProjectID = id })
+		existing(b, "feature", "of this feature", nexus.KindFeature, func(id string) { f.FeatureID = id })
+		existing(b, "sub-feature", "of this sub-feature", nexus.KindSubFeature, func(id string) { f.SubFeatureID = id })
 		flag(b, "status", "in one of these", lists[nexus.TaskStatus](), func(v []nexus.TaskStatus) { f.Status = v })
 		flag(b, "priority", "of one of these", lists[nexus.TaskPriority](), func(v []nexus.TaskPriority) { f.Priority = v })
-		flag(b, "agent", "assigned to this agent", words[string](), func(v string) { f.AssignedAgent = v })
+		reference(b, "agent", "assigned to this agent", nexus.KindAgent, func(id string) { f.AssignedAgent = id })
 		flag(b, "plan-key", "with this name in plan documents", words[string](), func(v string) { f.PlanKey = v })
 	},
 

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"sort"
 	"unicode/utf8"
@@ -52,8 +53,12 @@ type Document struct {
 	lines []int // offsets of the beginnings of lines
 }
 
-// maxDepth bounds how deep values may be nested; a plan needs four levels.
-const maxDepth = 200
+// Bounds on what is read: how deep values may be nested, of which a plan needs
+// four levels, and how many there may be, at about 150 bytes of memory each.
+const (
+	maxDepth  = 200
+	maxValues = 2_000_000
+)
 
 // Parse reads a document. Its errors are of code nexus.CodeInvalid and have the
 // place as their only problem.
@@ -130,6 +135,7 @@ func (n *Node) Member(name string) *Node {
 type parser struct {
 	document *Document
 	decoder  *json.Decoder
+	values   int
 }
 
 // next returns the offset at which the next token begins.
@@ -144,6 +150,9 @@ func (p *parser) next() int {
 func (p *parser) value(depth int) (Node, error) {
 	if depth > maxDepth {
 		return Node{}, p.document.invalid(p.next(), "is nested too deeply")
+	}
+	if p.values++; p.values > maxValues {
+		return Node{}, p.document.invalid(p.next(), fmt.Sprintf("has more than %d values", maxValues))
 	}
 	n := Node{start: p.next()}
 	token, err := p.decoder.Token()

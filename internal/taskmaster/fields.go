@@ -42,7 +42,12 @@ func (c *converter) fill(task *plan.Task, it *item, path string) (wants []string
 		}
 		seen[m.Name] = true
 		switch m.Name {
-		case "id", "subtasks":
+		case "id":
+		case "subtasks":
+			if m.Value.Kind != jsontree.Array && m.Value.Kind != jsontree.Null || it.parent >= 0 && len(m.Value.Items) > 0 {
+				kept[m.Name] = json.RawMessage(c.source.Raw(&m.Value))
+				c.note(where, "subtasks of a subtask, or what is no list of them, are kept in the metadata")
+			}
 		case "dependencies":
 			wants = c.dependencies(&m.Value, path+".dependencies")
 		case "title", "description", "details", "testStrategy", "acceptanceCriteria", "status", "priority":

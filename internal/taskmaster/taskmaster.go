@@ -8,6 +8,7 @@
 package taskmaster
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,7 +22,8 @@ import (
 
 // Options are the choices of a conversion.
 type Options struct {
-	Project  string // key and name of the project
+	Project  string // its name
+	Key      string // its plan key; by default its name
 	RootPath string
 }
 
@@ -58,7 +60,7 @@ func Convert(text []byte, options Options) (*plan.Document, *Report, error) {
 	c := &converter{
 		source: tree, keys: make(map[string]int),
 		report:   Report{Notes: []Note{}},
-		document: &plan.Document{Project: plan.Project{Key: options.Project}},
+		document: &plan.Document{Project: plan.Project{Key: cmp.Or(options.Key, options.Project)}},
 	}
 	fields := &c.document.Project.Fields
 	mode := nexus.ModeEvolution

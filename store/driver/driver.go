@@ -3,7 +3,8 @@
 //
 // SQL is written with $1-style placeholders. Errors that come back through this
 // seam are already of type *nexus.Error, classified by the database's own error
-// code, never by its text.
+// code, never by its text. An error of nexus.CodeExists has a problem of the field
+// id if that is what is taken.
 package driver
 
 import "context"
