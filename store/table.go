@@ -172,7 +172,7 @@ func (t *table[E, F, U]) explain(ctx context.Context, run runner, e *E, err erro
 			}
 		}
 		return &nexus.Error{
-			Code: nexus.CodeExists, Kind: t.kind, ID: id, Message: "another has its plan_key",
+			Code: nexus.CodeExists, Kind: t.kind, ID: id, Message: "another " + string(t.kind) + " has its plan_key",
 			Hint: "choose another plan_key",
 		}
 	case nexus.CodeReference:

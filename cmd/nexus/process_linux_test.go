@@ -139,7 +139,7 @@ func TestPermissions(t *testing.T) {
 		`nexus: no permission: mkdir data/new: permission denied; check the permissions of the file and its folder`)
 
 	mode(0o444, 0o777)
-	fail(t, stranger("project", "create", "Blog"), 12, "nexus: ./data/nexus.db is open read-only; nothing was changed; check the permissions of the file, or open it without read-only")
+	fail(t, stranger("project", "create", "Blog"), 12, "nexus: ./data/nexus.db cannot be written; nothing was changed; check the permissions of the file and its folder")
 
 	mode(0o600, 0o700)
 	after, err := os.ReadFile(database)

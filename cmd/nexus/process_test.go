@@ -102,7 +102,7 @@ func TestHugeField(t *testing.T) {
 
 	update := program(t, folder, "project", "update", "p1", "--description", "-")
 	update.Stdin = strings.NewReader(huge)
-	fail(t, update, 6, "nexus: project p1: description: is 104.9 MB long; the limit is 16.8 MB")
+	fail(t, update, 6, "nexus: standard input is longer than 64 MB")
 
 	document := program(t, folder, "plan", "apply", "-")
 	document.Stdin = strings.NewReader(`{"project": {"key": "p", "name": "` + huge[:20<<20] + `"}}`)
@@ -138,7 +138,7 @@ func TestEndlessFile(t *testing.T) {
 	if _, err := os.Stat("/dev/zero"); err != nil {
 		notTested(t, "an endless file: %v", err)
 	}
-	fail(t, program(t, t.TempDir(), "plan", "apply", "/dev/zero"), 6, "nexus: /dev/zero is longer than 256 MB")
+	fail(t, program(t, t.TempDir(), "plan", "apply", "/dev/zero"), 6, "nexus: /dev/zero is longer than 64 MB")
 }
 
 // What was asked for is done; that it could not be told is an error all the same.
@@ -154,7 +154,7 @@ func TestFullOutput(t *testing.T) {
 	var stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = full, &stderr
 	_ = cmd.Run() // the code says it
-	wantFailure(t, result{code: cmd.ProcessState.ExitCode(), stderr: stderr.String()}, 1, "nexus: …")
+	wantFailure(t, result{code: cmd.ProcessState.ExitCode(), stderr: stderr.String()}, 14, "nexus: …")
 	wantIDs(t, folder, "p1")
 }
 

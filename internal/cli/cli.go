@@ -17,6 +17,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/internal/migration"
 	"github.com/seed-c8812374/nexus/store"
 )
@@ -112,7 +113,13 @@ It is created, and its schema brought up to date, by whatever command comes firs
 	flags.BoolVar(&a.readOnly, "read-only", false, "refuse to change the database; can also read a newer one")
 	flags.BoolVar(&a.noSync, "no-sync", false, "do not wait for the disk: survives a crash, not a loss of power")
 	flags.BoolVar(&a.debug, "debug", false, "log every query, with arguments and duration, on standard error")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, err) })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		var input *nexus.Error // of a flag that reads standard input
+		if errors.As(err, &input) {
+			return input
+		}
+		return usage(cmd, err)
+	})
 
 	root.AddCommand(
 		a.projectCommand(), a.featureCommand(), a.subFeatureCommand(), a.taskCommand(), a.agentCommand(),

@@ -407,8 +407,8 @@ func (d *entity[E, F, U]) updateCommand(a *app) *cobra.Command {
 // checkChanges refuses an update without a change.
 func checkChanges(cmd *cobra.Command) error {
 	changes := 0
-	cmd.LocalNonPersistentFlags().Visit(func(f *pflag.Flag) {
-		if f.Name != "revision" {
+	cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+		if f.Changed && f.Name != "revision" {
 			changes++
 		}
 	})

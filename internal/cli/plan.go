@@ -100,6 +100,9 @@ func (a *app) readAll(name string) ([]byte, error) {
 		return nil, &nexus.Error{Code: nexus.CodeIO, Message: "the file cannot be read", Err: err}
 	}
 	if len(text) > maxDocument {
+		if name == "-" {
+			name = "standard input"
+		}
 		return nil, nexus.Errorf(nexus.CodeInvalid, "%s is longer than %d MB", name, maxDocument>>20)
 	}
 	return text, nil
