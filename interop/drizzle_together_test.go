@@ -94,7 +94,7 @@ func TestDrizzleAndNexusWriteTogether(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if task.QAIterations != counted-1 || *task.ActualMinutes != counted {
+	if task.QAIterations != counted-1 || task.ActualMinutes != counted {
 		t.Errorf("the last changes are lost: %+v", task)
 	}
 }

@@ -48,7 +48,7 @@ func fillWithNexus(t testing.TB, db *store.DB) content {
 			Name: awkward, Description: awkward, Status: nexus.TaskCompleted, Size: nexus.SizeAtomic,
 			AssignedAgent: "nexus-a1", WorktreePath: "/wt/1", BranchName: "feature/1",
 			DependsOn: []string{"nexus-t2", awkwardID}, BlockedBy: awkward,
-			QAIterations: 2, MaxIterations: 9, EstimatedMinutes: 30, ActualMinutes: &minutes,
+			QAIterations: 2, MaxIterations: 9, EstimatedMinutes: 30, ActualMinutes: minutes,
 			StartedAt: at(2), CompletedAt: at(3), CreatedAt: at(1), UpdatedAt: at(3),
 			Priority: nexus.PriorityCritical, Metadata: `{"k": 1}`, PlanKey: "t",
 		},

@@ -268,8 +268,8 @@ func taskRow(t *nexus.Task) row {
 		"started_at": seconds(t.StartedAt), "completed_at": seconds(t.CompletedAt),
 		"created_at": seconds(t.CreatedAt), "updated_at": seconds(t.UpdatedAt),
 	}
-	if t.ActualMinutes != nil {
-		r["actual_minutes"] = *t.ActualMinutes
+	if t.ActualMinutes != 0 {
+		r["actual_minutes"] = t.ActualMinutes
 	}
 	return r
 }

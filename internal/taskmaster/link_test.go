@@ -42,19 +42,23 @@ func TestDependencies(t *testing.T) {
 		"numbers and texts": {
 			item("1", "", "") + "," + item(`"2"`, `1`, "") + "," + item("3", `"1", "2", " 2 "`, ""),
 			edges{"m/2": {"m/1"}, "m/3": {"m/1", "m/2"}},
-			[]taskmaster.Note{{Where: "m/3", Message: "depends on 2 twice; once is kept"}}, nil,
+			[]taskmaster.Note{{Where: "m/3", Message: "depends on 2 twice; once is kept"}},
+			nil,
 		},
 		"named tasks": {
 			item(`"HAM-1"`, "", "") + "," + item(`"HAM-2"`, `"HAM-1"`, ""),
-			edges{"m/HAM-2": {"m/HAM-1"}}, nil, nil,
+			edges{"m/HAM-2": {"m/HAM-1"}},
+			nil, nil,
 		},
 		"a sibling, not the task of the same number": {
 			item("1", "", "") + "," + item("2", "", "") + "," + parent("3", "", item("1", "", ""), item("2", "1", ""), item("4", "2", "")),
-			edges{"m/3": {"m/3.1", "m/3.2", "m/3.4"}, "m/3.2": {"m/3.1"}, "m/3.4": {"m/3.2"}}, nil, nil,
+			edges{"m/3": {"m/3.1", "m/3.2", "m/3.4"}, "m/3.2": {"m/3.1"}, "m/3.4": {"m/3.2"}},
+			nil, nil,
 		},
 		"a task, as there is no such sibling": {
 			item("7", "", "") + "," + parent("3", "", item("1", "7", ""), item("2", `"7"`, "")),
-			edges{"m/3": {"m/3.1", "m/3.2"}, "m/3.1": {"m/7"}, "m/3.2": {"m/7"}}, nil, nil,
+			edges{"m/3": {"m/3.1", "m/3.2"}, "m/3.1": {"m/7"}, "m/3.2": {"m/7"}},
+			nil, nil,
 		},
 		"dotted, within and beyond": {
 			parent("1", "", item("1", "", ""), item("2", `"1.1"`, "")) + "," + parent("2", "", item("1", `"1.2"`, ""), item("2", `"2.1", 1.1`, "")) +
@@ -62,11 +66,13 @@ func TestDependencies(t *testing.T) {
 			edges{
 				"m/1": {"m/1.1", "m/1.2"}, "m/1.2": {"m/1.1"}, "m/2": {"m/2.1", "m/2.2"}, "m/2.1": {"m/1.2"},
 				"m/2.2": {"m/1.1", "m/2.1"}, "m/3": {"m/1.2", "m/2.2"},
-			}, nil, nil,
+			},
+			nil, nil,
 		},
 		"a subtask waits for what its task waits for": {
 			item("1", "", "") + "," + parent("2", "1", item("1", "", ""), item("2", "1", ""), `{"id": 3, "title": "T"}`),
-			edges{"m/2": {"m/1", "m/2.1", "m/2.2", "m/2.3"}, "m/2.1": {"m/1"}, "m/2.2": {"m/2.1"}, "m/2.3": {"m/1"}}, nil, nil,
+			edges{"m/2": {"m/1", "m/2.1", "m/2.2", "m/2.3"}, "m/2.1": {"m/1"}, "m/2.2": {"m/2.1"}, "m/2.3": {"m/1"}},
+			nil, nil,
 		},
 		"on its own task": {
 			parent("1", "", item("1", `"1"`, ""), item("2", "1", "")) + "," + parent("2", "", item("5", "2", "")),
@@ -82,7 +88,8 @@ func TestDependencies(t *testing.T) {
 		"on its own subtask": {
 			parent("1", `"1.2"`, item("1", "", ""), item("2", "", "")),
 			// 1.2 is given, so 1.1 inherits it; and 1.2 does not wait for itself.
-			edges{"m/1": {"m/1.1", "m/1.2"}, "m/1.1": {"m/1.2"}}, nil, nil,
+			edges{"m/1": {"m/1.1", "m/1.2"}, "m/1.1": {"m/1.2"}},
+			nil, nil,
 		},
 		"a cycle by the rule of parts": {
 			parent("1", "", item("1", `"2.1"`, "")) + "," + parent("2", "", item("1", `"1"`, `"x": 1`), item("2", "", "")),
@@ -98,12 +105,14 @@ func TestDependencies(t *testing.T) {
 			nil,
 		},
 		"itself": {
-			item("1", "1", ""), edges{},
+			item("1", "1", ""),
+			edges{},
 			[]taskmaster.Note{{Where: "m/1", Message: "depends on itself; that dependency is left out"}},
 			map[string]string{"m/1": "[1]"},
 		},
 		"a task that is not there": {
-			item("1", `9, "1.1", "m/2"`, "") + "," + item("2", "", ""), edges{},
+			item("1", `9, "1.1", "m/2"`, "") + "," + item("2", "", ""),
+			edges{},
 			[]taskmaster.Note{
 				{Where: "m/1", Message: "depends on 9, which is not in the tag; that dependency is left out"},
 				{Where: "m/1", Message: "depends on 1.1, which is not in the tag; that dependency is left out"},
@@ -139,7 +148,8 @@ func TestDependencies(t *testing.T) {
 			[]taskmaster.Note{
 				{Where: "m/1", Message: "is there more than once; this one became m/1#2, and dependencies lead to the first"},
 				{Where: "m/3.1", Message: "is there more than once; this one became m/3.1#2, and dependencies lead to the first"},
-			}, nil,
+			},
+			nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

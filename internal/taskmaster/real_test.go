@@ -146,7 +146,7 @@ func TestRealFieldsArrive(t *testing.T) {
 			t.Errorf("%s: blocked by %q", e.key, task.BlockedBy)
 		}
 		updated, _ := time.Parse(time.RFC3339, e.text("updatedAt"))
-		if want := updated.UTC().Truncate(time.Second); became.status.Ended() != (task.Status.Ended()) ||
+		if want := updated.UTC().Truncate(time.Second); became.status.Ended() != task.Status.Ended() ||
 			became.status.Ended() && !task.CompletedAt.Equal(want) || !became.status.Ended() && !task.CompletedAt.IsZero() {
 			t.Errorf("%s: completed at %v, in the file %v", e.key, task.CompletedAt, want)
 		}
