@@ -21,6 +21,7 @@ var children = map[string]func(args []string) error{
 	"cancel-nested":    childCancelNested,
 	"close-together":   childCloseTogether,
 	"hold-lock":        childHoldLock,
+	"insert-waiting":   childInsertWaiting,
 	"leave-wal":        childLeaveWAL,
 	"migrate":          childMigrate,
 	"nobody":           childNobody,
