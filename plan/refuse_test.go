@@ -169,6 +169,35 @@ func TestProblemsOfContent(t *testing.T) {
 	}
 }
 
+// What would make a row wrong that is there is told in the same way, and what
+// was wrong with it before, by another program's doing, is not held against the
+// plan.
+func TestProblemsOfStoredRows(t *testing.T) {
+	t.Parallel()
+	w := newWorkshop(t)
+	w.must(everything)
+	w.exec("UPDATE tasks SET size = 'large', max_iterations = -1 WHERE plan_key = 'api'")
+	w.later()
+	w.unchanged(func() {
+		text, places := marked(t, `{
+  "project": {"key": "shop", "mode": «1»"new", "name": «2»""}, "features": [{"key": "pay", "priority": «3»"high", "status": "done"}],
+  "sub_features": [{"key": "card", "feature": "pay", "name": «4»" "}],
+  "tasks": [{"key": "api", "priority": "high", "estimated_minutes": «5»-1}, {"key": "form", "size": «6»"large", "depends_on": «7»["form"]}],
+  "requirements": [{"key": "fast", "priority": «8»"must"}]}`)
+		_, err := w.try(text, plan.Options{})
+		checkProblems(t, err, places, []flaw{
+			{1, "project.mode", "must be one of"}, {2, "project.name", "is required"}, {3, "features[0].priority", "must be one of"},
+			{4, "sub_features[0].name", "is required"}, {5, "tasks[0].estimated_minutes", "cannot be negative"},
+			{6, "tasks[1].size", "must be one of"}, {7, "tasks[1].depends_on", "names the task itself"},
+			{8, "requirements[0].priority", "must be one of"},
+		})
+	})
+	w.must(`{"project": {"key": "shop"}, "tasks": [{"key": "api", "priority": "high"}]}`)
+	if r := w.named("tasks")["api"]; r["priority"] != int64(1) || r["size"] != "large" || r["max_iterations"] != int64(-1) {
+		t.Errorf("api: %v", r)
+	}
+}
+
 // A document of a program has no places, but the same problems.
 func TestProblemsWithoutPlaces(t *testing.T) {
 	t.Parallel()

@@ -143,10 +143,10 @@ func TestProgress(t *testing.T) {
 	d := wide(1_700)
 	const total = 1 + 10 + 100 + 1_700
 	for _, what := range []string{"new", "unchanged", "changed"} {
-		last, calls := 0, 0
+		last := 0
 		_, err := w.apply(d, plan.Options{Progress: func(done, of int) {
-			calls++
-			if of != total || done < last || done > total {
+			// Never back, and often enough to see it move.
+			if of != total || done < last || done > total || done > last+500 {
 				t.Errorf("%s: %d of %d, after %d", what, done, of, last)
 			}
 			last = done
@@ -154,9 +154,8 @@ func TestProgress(t *testing.T) {
 		if err != nil {
 			t.Fatal(problems(err))
 		}
-		// Often enough to see it move.
-		if last != total || calls < total/500 {
-			t.Errorf("%s: ends at %d of %d, after %d calls", what, last, total, calls)
+		if last != total {
+			t.Errorf("%s: ends at %d of %d", what, last, total)
 		}
 		if what == "unchanged" {
 			for i := range d.Tasks {

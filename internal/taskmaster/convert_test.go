@@ -14,6 +14,25 @@ import (
 	"github.com/seed-c8812374/nexus/internal/taskmaster"
 )
 
+// A task with subtasks is also a sub-feature, which holds it and them.
+func TestSubFeatures(t *testing.T) {
+	t.Parallel()
+	in := convert(t, open(t), tagged(parent("1", "", item("1", "", ""), item("2", "", ""))+","+
+		`{"id": 2, "title": "Alone", "subtasks": []}, {"id": 3, "title": "Whole", "subtasks": [{"id": 7, "title": "Part"}]}`))
+	for key, want := range map[string]string{"m/1": "m/1", "m/1.1": "m/1", "m/1.2": "m/1", "m/2": "", "m/3": "m/3", "m/3.7": "m/3"} {
+		task := in.task(t, key)
+		if in.keys[task.SubFeatureID] != want || in.keys[task.FeatureID] != "m" {
+			t.Errorf("%s is in sub-feature %q of %q, want %q", key, in.keys[task.SubFeatureID], in.keys[task.FeatureID], want)
+		}
+	}
+	if s := in.subs["m/3"]; len(in.subs) != 2 || s.Name != "Whole" || in.keys[s.FeatureID] != "m" {
+		t.Errorf("sub-features: %v", in.subs)
+	}
+	if in.Tasks != 3 || in.Subtasks != 3 || in.SubFeatures != 2 || in.Parts != 3 {
+		t.Errorf("%+v", *in.Report)
+	}
+}
+
 // The older form of the file has no tags; it is the tag master.
 func TestWithoutTags(t *testing.T) {
 	t.Parallel()
