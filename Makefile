@@ -14,8 +14,8 @@ build: ## build bin/nexus, static
 	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/nexus ./cmd/nexus
 
 .PHONY: test
-test: ## run all tests
-	go test ./...
+test: ## run all tests, and say which could not run here
+	./scripts/test.sh ./...
 	go -C tools test ./...
 
 .PHONY: race

@@ -128,6 +128,9 @@ func open(ctx context.Context, path string, o Options) (_ *db, err error) {
 			_ = d.discard()
 		}
 	}()
+	if _, err := o.userMigrations(); err != nil {
+		return nil, err // before a file is created for nothing
+	}
 	if err := d.prepareFile(); err != nil {
 		return nil, err
 	}
