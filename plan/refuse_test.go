@@ -186,9 +186,13 @@ func TestProblemsOfStoredRows(t *testing.T) {
   "requirements": [{"key": "fast", "priority": «8»"must"}]}`)
 		_, err := w.try(text, plan.Options{})
 		checkProblems(t, err, places, []flaw{
-			{1, "project.mode", "must be one of"}, {2, "project.name", "is required"}, {3, "features[0].priority", "must be one of"},
-			{4, "sub_features[0].name", "is required"}, {5, "tasks[0].estimated_minutes", "cannot be negative"},
-			{6, "tasks[1].size", "must be one of"}, {7, "tasks[1].depends_on", "names the task itself"},
+			{1, "project.mode", "must be one of"},
+			{2, "project.name", "is required"},
+			{3, "features[0].priority", "must be one of"},
+			{4, "sub_features[0].name", "is required"},
+			{5, "tasks[0].estimated_minutes", "cannot be negative"},
+			{6, "tasks[1].size", "must be one of"},
+			{7, "tasks[1].depends_on", "names the task itself"},
 			{8, "requirements[0].priority", "must be one of"},
 		})
 	})

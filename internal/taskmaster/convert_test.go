@@ -175,6 +175,21 @@ func TestFieldsOfWrongType(t *testing.T) {
 	}
 }
 
+// Task Master knows two levels; a third is kept as it is written.
+func TestSubtasksThatAreNone(t *testing.T) {
+	t.Parallel()
+	in := convert(t, open(t), tagged(item("1", "", `"subtasks": {"x": "y"}`)+","+parent("2", "", item("1", "", `"subtasks": [{"id": 1, "title": "deep"}]`))))
+	want := map[string]any{"m/1": map[string]any{"x": "y"}, "m/2.1": []any{map[string]any{"id": 1.0, "title": "deep"}}, "m/2": nil}
+	for key, subtasks := range want {
+		if diff := cmp.Diff(subtasks, in.metadata(t, key)["subtasks"]); diff != "" {
+			t.Errorf("%s: %s", key, diff)
+		}
+		if in.noted(key, "subtasks") != (subtasks != nil) {
+			t.Errorf("%s: notes %v", key, in.Notes)
+		}
+	}
+}
+
 func TestNullEverywhere(t *testing.T) {
 	t.Parallel()
 	in := convert(t, open(t), `{"m": {"tasks": [{"id": 1, "title": "T", "description": null, "details": null, "testStrategy": null,

@@ -243,3 +243,26 @@ func TestNewerFile(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// A newer file leaves the statuses alone, and with them what goes with them.
+func TestNewerFileLeavesStatusAlone(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	in := convert(t, db, tagged(item("1", "", "")+","+item("2", "", "")+","+item("3", "", `"status": "done"`)))
+	// 3 has been taken up again here, and finished.
+	for _, status := range []nexus.TaskStatus{nexus.TaskPending, nexus.TaskCompleted} {
+		if _, err := db.Tasks.Update(background, in.task(t, "m/3").ID, nexus.TaskUpdate{Status: &status}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in = convert(t, db, tagged(item("1", "", `"status": "done", "updatedAt": "2025-06-13T23:52:56Z"`)+","+item("2", "", `"status": "deferred"`)+","+item("3", "", `"status": "done"`)))
+	if one := in.task(t, "m/1"); one.Status != nexus.TaskPending || !one.CompletedAt.IsZero() {
+		t.Errorf("1 is %s, and completed at %v", one.Status, one.CompletedAt)
+	}
+	if two := in.task(t, "m/2"); two.Status != nexus.TaskPending || two.BlockedBy != "" {
+		t.Errorf("2 is %s, and blocked by %q", two.Status, two.BlockedBy)
+	}
+	if three := in.task(t, "m/3"); three.CompletedAt.IsZero() {
+		t.Error("when 3 was completed is forgotten")
+	}
+}
