@@ -108,28 +108,28 @@ func TestWrite(t *testing.T) {
 			words: []string{"tasks.priority: TEXT NOT NULL DEFAULT 'medium' in the Go columns, INTEGER NOT NULL DEFAULT 2 in the database"},
 		},
 		"retyped a parent with a check": {
-			edits: []edit{with("projects", store.Column{Name: "completed_at", Type: "REAL", Nullable: true})},
-			words: []string{"projects.completed_at: REAL in the Go columns, INTEGER in the database"},
+			edits: []edit{with("projects", store.Column{Name: "revision", Type: "REAL", Default: "1"})},
+			words: []string{"projects.revision: REAL NOT NULL DEFAULT 1 in the Go columns, INTEGER NOT NULL DEFAULT 1 in the database"},
 		},
 		"no longer NULL": {
-			edits: []edit{with("tasks", store.Column{Name: "estimated_minutes", Type: "INTEGER", Default: "30"})},
-			words: []string{"tasks.estimated_minutes: INTEGER NOT NULL DEFAULT 30 in the Go columns, INTEGER DEFAULT 15 in the database"},
-			lost:  []string{"tasks.estimated_minutes"},
+			edits: []edit{with("tasks", store.Column{Name: "metadata", Type: "TEXT", Default: "'{}'"})},
+			words: []string{"tasks.metadata: TEXT NOT NULL DEFAULT '{}' in the Go columns, TEXT in the database"},
+			lost:  []string{"tasks.metadata"},
 		},
 		"all at once": {
 			edits: []edit{
-				with("features", store.Column{Name: "status", Type: "TEXT", Nullable: true, Default: "'none'"}),
+				with("features", store.Column{Name: "revision", Type: "INTEGER", Nullable: true, Default: "5"}),
 				with("features", store.Column{Name: "owner", Type: "TEXT", Nullable: true}),
-				without("features", "completed_tasks"),
-				without("requirements", "source"),
+				without("tasks", "metadata"),
+				without("tasks", "priority"),
 			},
 			words: []string{
-				"features.status: TEXT DEFAULT 'none' in the Go columns, TEXT NOT NULL DEFAULT 'backlog' in the database",
-				"features.completed_tasks: in the database, not in the Go columns",
+				"features.revision: INTEGER DEFAULT 5 in the Go columns, INTEGER NOT NULL DEFAULT 1 in the database",
+				"tasks.metadata: in the database, not in the Go columns",
 				"features.owner: in the Go columns, not in the database",
-				"requirements.source: in the database, not in the Go columns",
+				"tasks.priority: in the database, not in the Go columns",
 			},
-			lost: []string{"features.completed_tasks", "requirements.source"},
+			lost: []string{"tasks.metadata", "tasks.priority"},
 		},
 	}
 	for name, test := range tests {
