@@ -1,0 +1,218 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/store"
+)
+
+func (d *entity[E, F, U]) getCommand(a *app) *cobra.Command {
+	var relations []string
+	cmd := &cobra.Command{
+		Use: "get ID", Aliases: []string{"show"}, Short: "Show a " + d.use, Args: exactArgs(1, "one id, or the beginning of one"),
+		Example: "  nexus " + d.use + " get " + exampleID(d.kind) + " --json",
+	}
+	if d.load != nil {
+		names := make([]string, len(d.related))
+		for i, kind := range d.related {
+			names[i] = string(kind)
+		}
+		all := strings.Join(names, ",")
+		cmd.Flags().StringSliceVar(&relations, "with", nil, "also load what is related: `kinds`, of "+all+", or all")
+		cmd.Example += "\n  nexus " + d.use + " get " + exampleID(d.kind) + " --with all"
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		kinds, err := d.relations(cmd, relations)
+		if err != nil {
+			return err
+		}
+		var e *E
+		err = a.withDB(cmd.Context(), func(db *store.DB) error {
+			id, err := d.service(&db.Services).Resolve(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if len(kinds) > 0 {
+				e, err = d.load(cmd.Context(), db, id, kinds)
+			} else {
+				e, err = d.service(&db.Services).Get(cmd.Context(), id)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return a.print(e, func(out io.Writer) error { return card(out, e) })
+	}
+	return cmd
+}
+
+// relations reads the kinds of --with.
+func (d *entity[E, F, U]) relations(cmd *cobra.Command, names []string) (kinds []nexus.Kind, err error) {
+	for _, name := range names {
+		kind := nexus.Kind(strings.TrimSuffix(name, "s"))
+		switch {
+		case name == "all":
+			return d.related, nil
+		case !slices.Contains(d.related, kind):
+			return nil, usage(cmd, fmt.Errorf("--with %s: it is not related to a %s", name, d.use))
+		}
+		kinds = append(kinds, kind)
+	}
+	return kinds, nil
+}
+
+func (d *entity[E, F, U]) listCommand(a *app) *cobra.Command {
+	filter := new(F)
+	page := d.page(filter)
+	var idsOnly bool
+	cmd := &cobra.Command{
+		Use: "list", Aliases: []string{"ls"}, Short: "List " + plural(d.use), Args: noArgs,
+		Long: "List " + plural(d.use) + ", 50 at a time.\n\nWith --json, next_cursor is there if there are more; give it to --cursor.",
+		Example: "  nexus " + d.use + " list --limit 20 --json\n" +
+			"  nexus " + d.use + " list --order " + strings.Split(d.orders, ", ")[0],
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&page.OrderBy, "order", "", "order by this `column`: id, "+d.orders+" (default: id, which is the order of creation)")
+	flags.BoolVar(&page.Descending, "desc", false, "in descending order")
+	page.Limit = 50
+	flags.BoolVar(&idsOnly, "ids", false, "print only the ids, one a line, all of them unless --limit says otherwise")
+	flags.StringVar(&page.Cursor, "cursor", "", "go on where the `page` before ended")
+	b := &binder{app: a, flags: flags}
+	flag(b, "limit", "at most this many (default: 50); 0 is all", numbers[int](), func(n int) { page.Limit = n })
+	d.filters(b, filter)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if idsOnly && !cmd.Flags().Changed("limit") {
+			page.Limit = 0 // for a program that goes through all of them
+		}
+		if page.Limit < 0 {
+			return usage(cmd, errors.New("--limit cannot be negative"))
+		}
+		var list []E
+		var cursor string
+		err := a.withDB(cmd.Context(), func(db *store.DB) (err error) {
+			if err := b.resolve(cmd.Context(), db); err != nil {
+				return err
+			}
+			list, cursor, err = d.page1(cmd.Context(), db, filter)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return a.printPage(list, cursor, func(out io.Writer) error {
+			if idsOnly {
+				return d.ids(out, list)
+			}
+			return d.table(out, list, cursor)
+		})
+	}
+	return cmd
+}
+
+// page1 reads a page, and the cursor of the next if there is one.
+func (d *entity[E, F, U]) page1(ctx context.Context, db *store.DB, filter *F) (list []E, cursor string, err error) {
+	page := d.page(filter)
+	limit := page.Limit
+	if limit > 0 {
+		page.Limit = limit + 1 // to see whether there is more
+	}
+	if list, err = d.service(&db.Services).List(ctx, *filter); err != nil {
+		return nil, "", err
+	}
+	if limit > 0 && len(list) > limit {
+		list = list[:limit]
+		cursor, err = d.service(&db.Services).Cursor(*page, &list[limit-1])
+	}
+	return list, cursor, err
+}
+
+func (d *entity[E, F, U]) ids(out io.Writer, list []E) error {
+	for i := range list {
+		if _, err := fmt.Fprintln(out, oneLine(d.id(&list[i]))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *entity[E, F, U]) table(out io.Writer, list []E, cursor string) error {
+	if len(list) == 0 {
+		_, err := fmt.Fprintf(out, "There are no such %s.\n", plural(d.use))
+		return err
+	}
+	rows := make([][]string, len(list))
+	for i := range list {
+		rows[i] = d.row(&list[i])
+	}
+	if err := table(out, d.header, rows); err != nil {
+		return err
+	}
+	if cursor != "" {
+		_, err := fmt.Fprintf(out, "There are more: --cursor %s\n", cursor)
+		return err
+	}
+	return nil
+}
+
+func (d *entity[E, F, U]) countCommand(a *app) *cobra.Command {
+	filter := new(F)
+	cmd := &cobra.Command{
+		Use: "count", Short: "Count " + plural(d.use), Args: noArgs,
+		Example: "  nexus " + d.use + " count --json",
+	}
+	b := &binder{app: a, flags: cmd.Flags()}
+	d.filters(b, filter)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		result := struct {
+			Total    int64            `json:"total"`
+			ByStatus map[string]int64 `json:"by_status,omitzero"` // nil without a status
+		}{}
+		err := a.withDB(cmd.Context(), func(db *store.DB) (err error) {
+			if err := b.resolve(cmd.Context(), db); err != nil {
+				return err
+			}
+			if d.count == nil {
+				result.Total, err = d.service(&db.Services).Count(cmd.Context(), *filter)
+				return err
+			}
+			result.ByStatus, err = d.count(cmd.Context(), db, *filter)
+			for _, n := range result.ByStatus {
+				result.Total += n
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return a.print(result, func(out io.Writer) error {
+			rows := [][]string{}
+			for _, status := range slices.Sorted(maps.Keys(result.ByStatus)) {
+				rows = append(rows, []string{status, fmt.Sprint(result.ByStatus[status])})
+			}
+			return table(out, []string{"total", fmt.Sprint(result.Total)}, rows)
+		})
+	}
+	return cmd
+}
+
+// counter adapts a service's CountByStatus.
+func counter[S ~string, F any](count func(*store.DB) func(context.Context, F) (map[S]int64, error)) func(context.Context, *store.DB, F) (map[string]int64, error) {
+	return func(ctx context.Context, db *store.DB, filter F) (map[string]int64, error) {
+		counts, err := count(db)(ctx, filter)
+		words := make(map[string]int64, len(counts))
+		for status, n := range counts {
+			words[string(status)] = n
+		}
+		return words, err
+	}
+}
