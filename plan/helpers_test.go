@@ -121,25 +121,35 @@ func (w *workshop) all() map[string][]row {
 // replaced by table and key, so that they can be told beforehand.
 func (w *workshop) named(table string) map[string]row {
 	w.t.Helper()
+	return w.allNamed()[table]
+}
+
+// allNamed returns the rows of all tables in this way.
+func (w *workshop) allNamed() map[string]map[string]row {
+	w.t.Helper()
+	all := w.all()
 	var names []string
-	for _, table := range tables {
-		for _, r := range w.rows(table) {
+	for table, rows := range all {
+		for _, r := range rows {
 			if key, ok := r["plan_key"].(string); ok {
 				names = append(names, r["id"].(string), table+"/"+key)
 			}
 		}
 	}
 	replacer := strings.NewReplacer(names...)
-	list := make(map[string]row)
-	for _, r := range w.rows(table) {
-		for column, value := range r {
-			if text, ok := value.(string); ok && column != "plan_key" {
-				r[column] = replacer.Replace(text)
+	named := make(map[string]map[string]row)
+	for table, rows := range all {
+		named[table] = make(map[string]row)
+		for _, r := range rows {
+			for column, value := range r {
+				if text, ok := value.(string); ok && column != "plan_key" {
+					r[column] = replacer.Replace(text)
+				}
 			}
+			named[table][fmt.Sprint(r["plan_key"])] = r
 		}
-		list[fmt.Sprint(r["plan_key"])] = r
 	}
-	return list
+	return named
 }
 
 // exec runs a statement as somebody else would.

@@ -116,6 +116,9 @@ func wide(n int) *plan.Document {
 }
 
 func TestTenThousandTasks(t *testing.T) {
+	if raceDetector {
+		t.Skip("only one goroutine")
+	}
 	t.Parallel()
 	w := newWorkshop(t)
 	d := wide(10_000)
