@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -48,6 +49,7 @@ type writer struct {
 	// Owned by whoever has the turn.
 	conn     *conn   // opened by the first write
 	batch    []*turn // those whose work is in the open transaction
+	shared   int     // how many were in the one before
 	began    time.Time
 	courtesy courtesy
 }
@@ -229,7 +231,7 @@ func (w *writer) undo(alone bool) {
 // finish gives the turn away: to the next write, within the open transaction if
 // there is one, or else after committing it.
 func (w *writer) finish() {
-	if len(w.batch) > 0 && w.hand() {
+	if len(w.batch) > 0 && (w.hand() || w.gather()) {
 		return
 	}
 	w.commit()
@@ -248,6 +250,17 @@ func (w *writer) hand() bool {
 		return false
 	}
 	return w.grantNext()
+}
+
+// gather is hand for when nobody waits. The writes that shared the commit before
+// have just been woken, and most of them are about to come back with the next
+// one: it lets them, once, before this commit goes without them.
+func (w *writer) gather() bool {
+	if len(w.batch) >= w.shared {
+		return false
+	}
+	runtime.Gosched()
+	return w.hand()
 }
 
 // pass gives the turn to the next write, or back.
@@ -276,6 +289,7 @@ func (w *writer) commit() {
 	if len(w.batch) == 0 {
 		return
 	}
+	w.shared = len(w.batch)
 	err := w.conn.exec("COMMIT")
 	w.conn.rollback() // of what a failed COMMIT left
 	if len(w.batch) > 1 && nexus.CodeOf(err) == nexus.CodeReference {

@@ -25,11 +25,18 @@ type model struct {
 	tasks map[string]nexus.Task
 }
 
-var (
-	drawStatus   = rapid.SampledFrom(nexus.TaskStatuses())
-	drawPriority = rapid.SampledFrom(nexus.TaskPriorities())
-	drawName     = rapid.SampledFrom([]string{"a", "b", "B", "ä", "a b", "🦀"})
-)
+// Generators are made anew for each test: rapid fills in their names when they
+// are first used, without a lock.
+
+func drawStatus() *rapid.Generator[nexus.TaskStatus] { return rapid.SampledFrom(nexus.TaskStatuses()) }
+
+func drawPriority() *rapid.Generator[nexus.TaskPriority] {
+	return rapid.SampledFrom(nexus.TaskPriorities())
+}
+
+func drawName() *rapid.Generator[string] {
+	return rapid.SampledFrom([]string{"a", "b", "B", "ä", "a b", "🦀"})
+}
 
 // testModelCalls makes random calls and expects of the database what the model
 // says.
@@ -47,7 +54,7 @@ func testModelCalls(t *testing.T, db *store.DB) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"": func(rt *rapid.T) { m.check(ctx, rt, db, projectID) },
 			"create": func(rt *rapid.T) {
-				task := nexus.Task{ID: drawID.Draw(rt, "id"), ProjectID: projectID, Name: drawName.Draw(rt, "name"), Status: drawStatus.Draw(rt, "status")}
+				task := nexus.Task{ID: drawID.Draw(rt, "id"), ProjectID: projectID, Name: drawName().Draw(rt, "name"), Status: drawStatus().Draw(rt, "status")}
 				_, exists := m.tasks[task.ID]
 				err := db.Tasks.Create(ctx, &task)
 				expectCode(rt, err, map[bool]nexus.Code{true: nexus.CodeExists, false: ""}[exists])
@@ -59,8 +66,8 @@ func testModelCalls(t *testing.T, db *store.DB) {
 				id := drawID.Draw(rt, "id")
 				update := nexus.TaskUpdate{
 					Revision: rapid.Int64Range(0, 3).Draw(rt, "revision"),
-					Name:     rapid.Ptr(drawName, true).Draw(rt, "name"),
-					Status:   rapid.Ptr(drawStatus, true).Draw(rt, "status"),
+					Name:     rapid.Ptr(drawName(), true).Draw(rt, "name"),
+					Status:   rapid.Ptr(drawStatus(), true).Draw(rt, "status"),
 				}
 				got, err := db.Tasks.Update(ctx, id, update)
 				expectCode(rt, err, m.update(id, update))
@@ -69,7 +76,7 @@ func testModelCalls(t *testing.T, db *store.DB) {
 				}
 			},
 			"upsert": func(rt *rapid.T) {
-				task := nexus.Task{ID: drawID.Draw(rt, "id"), ProjectID: projectID, Name: drawName.Draw(rt, "name"), Status: drawStatus.Draw(rt, "status")}
+				task := nexus.Task{ID: drawID.Draw(rt, "id"), ProjectID: projectID, Name: drawName().Draw(rt, "name"), Status: drawStatus().Draw(rt, "status")}
 				before, exists := m.tasks[task.ID]
 				var want nexus.Code
 				if exists && !before.Status.CanBecome(task.Status) {
@@ -147,8 +154,8 @@ func testModelLists(t *testing.T, db *store.DB) {
 			FeatureID:     rapid.SampledFrom([]string{"", "", "f1", "f2"}).Draw(rt, "feature"),
 			SubFeatureID:  rapid.SampledFrom([]string{"", "", "", "u1"}).Draw(rt, "sub-feature"),
 			AssignedAgent: rapid.SampledFrom([]string{"", "", "", "a"}).Draw(rt, "agent"),
-			Status:        rapid.SliceOfN(drawStatus, 0, 3).Draw(rt, "status"),
-			Priority:      rapid.SliceOfN(drawPriority, 0, 3).Draw(rt, "priority"),
+			Status:        rapid.SliceOfN(drawStatus(), 0, 3).Draw(rt, "status"),
+			Priority:      rapid.SliceOfN(drawPriority(), 0, 3).Draw(rt, "priority"),
 		}
 		f.OrderBy = rapid.SampledFrom(append([]string{"id"}, tasks.orders...)).Draw(rt, "order")
 		f.Descending = rapid.Bool().Draw(rt, "descending")
