@@ -37,8 +37,10 @@ func Parse(text []byte) (*Document, error) {
 		sectionTasks:        p.list(p.task),
 		sectionRequirements: p.list(p.requirement),
 	})
-	if tree.Root.Kind == jsontree.Object && tree.Root.Member(sectionProject) == nil {
-		p.problem(&tree.Root, sectionProject, "is required")
+	if tree.Root.Kind == jsontree.Object {
+		if project := tree.Root.Member(sectionProject); project == nil || project.Kind == jsontree.Null {
+			p.problem(&tree.Root, sectionProject, "is required")
+		}
 	}
 	return d, invalid(p.problems)
 }

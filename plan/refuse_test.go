@@ -75,7 +75,7 @@ func TestProblemsOfContent(t *testing.T) {
     «6»"x", "u", «7»"f",
     «8»""]},
     {"key": "u", "name": "U"}],
-  "requirements": [{"key": "r", "description": "R", "linked_features": «9»["f", "g", "h"]}]}`, []flaw{
+  "requirements": [{"key": "r", "description": "R", "linked_features": ["f", «9»"g", «10»"h"]}]}`, []flaw{
 			{1, "sub_features[0].feature", `"g" ` + noFeature},
 			{2, "sub_features[1].feature", "is required"},
 			{3, "sub_features[2].feature", "is required"},
@@ -85,7 +85,7 @@ func TestProblemsOfContent(t *testing.T) {
 			{7, "tasks[0].depends_on", `"f" ` + noTask},
 			{8, "tasks[0].depends_on", `"" ` + noTask},
 			{9, "requirements[0].linked_features", `"g" ` + noFeature},
-			{9, "requirements[0].linked_features", `"h" ` + noFeature},
+			{10, "requirements[0].linked_features", `"h" ` + noFeature},
 		}},
 		"another feature's sub-feature": {`{
   "project": {"name": "p"}, "features": [{"key": "f", "name": "F"}, {"key": "g", "name": "G"}],
@@ -144,7 +144,7 @@ func TestProblemsOfContent(t *testing.T) {
   "features": [«2»{"name": "F"}],
   "sub_features": [{"key": "s", "feature": «3»"no", "name": "S"}],
   "tasks": [{"key": "t", "name": «4»"", "depends_on": «5»["u"]}, {"key": "u", "name": "U", "depends_on": ["t", «6»"no"]}],
-  "requirements": [{"key": "r", "description": "R", "linked_features": «7»["no"]}]}`, []flaw{
+  "requirements": [{"key": "r", "description": "R", "linked_features": [«7»"no"]}]}`, []flaw{
 			{1, "project.mode", "must be one of"},
 			{2, "features[0].key", "is required"},
 			{3, "sub_features[0].feature", noFeature},
@@ -218,6 +218,7 @@ func TestProblemsWithoutPlaces(t *testing.T) {
 	_, err := w.apply(d, plan.Options{})
 	checkProblems(t, err, map[int][2]int{0: {0, 0}}, []flaw{
 		{0, "features[0].key", "is required"},
+		{0, "features[0].name", "is required"},
 		{0, "project.name", "is required"},
 		{0, "requirements[0].description", "is required"},
 		{0, "requirements[0].linked_features", "is not the key"},

@@ -116,9 +116,8 @@ func (s *section[E, U]) problem(i int, field, format string, args ...any) {
 // add makes the row of element i, and checks its values. base is the entity
 // with what no update can set; it counts only if the row is new.
 func add[E any, PE entity[E], U update[E]](s *section[E, U], i int, key string, base E, u U) {
-	if s.index[key] != i || key == "" {
-		return // reported by declare
-	}
+	// What declare has refused is checked as well, but is no row.
+	refused := key == "" || s.index[key] != i
 	r := &row[E, U]{id: s.ids[key], stored: s.stored[key], update: u, revision: s.revision}
 	var err error
 	if r.stored != nil {
@@ -131,10 +130,18 @@ func add[E any, PE entity[E], U update[E]](s *section[E, U], i int, key string, 
 		err = PE(&base).Validate()
 	}
 	r.after = &base
-	s.rows = append(s.rows, r)
+	if !refused {
+		s.rows = append(s.rows, r)
+	}
 	var e *nexus.Error
 	if errors.As(err, &e) {
 		for _, p := range e.Problems {
+			if refused && (p.Field == "id" || p.Field == "plan_key" || p.Field == "name" && s.name == sectionProject) {
+				continue // the key is missing, which for a project is its name by default
+			}
+			if p.Field == "plan_key" {
+				p.Field = "key" // as the document calls it
+			}
 			s.problem(i, p.Field, "%s", p.Message)
 		}
 		if len(e.Problems) == 0 {

@@ -127,7 +127,7 @@ func (a *applier) tasks(project string, features *section[nexus.Feature, nexus.F
 		case subFeature == "":
 		case feature == "":
 			feature = own
-		case feature != own:
+		case own != "" && feature != own:
 			s.problem(i, "sub_feature", "%q belongs to another feature than %q", e.SubFeature, e.Feature)
 		}
 		if feature != "" {
@@ -140,7 +140,7 @@ func (a *applier) tasks(project string, features *section[nexus.Feature, nexus.F
 			u.SubFeatureID = &subFeature
 		}
 		if e.DependsOn != nil {
-			ids := a.dependencies(s, i, &e)
+			ids := resolveList(s, e.DependsOn, s, i, "depends_on")
 			u.DependsOn = &ids
 			a.report.Dependencies += len(ids)
 		}
@@ -163,17 +163,17 @@ func featuresOf(d *Document, features *section[nexus.Feature, nexus.FeatureUpdat
 	return featureOf
 }
 
-// dependencies returns the ids of what element i depends on.
-func (a *applier) dependencies(s *section[nexus.Task, nexus.TaskUpdate], i int, e *Task) []string {
-	ids := make([]string, 0, len(e.DependsOn))
-	seen := make(map[string]bool, len(e.DependsOn))
-	for j, key := range e.DependsOn {
-		id, known := s.ids[key]
+// resolveList is resolve for a field that is a list of keys.
+func resolveList[E, U, E2, U2 any](to *section[E, U], keys []string, from *section[E2, U2], i int, field string) []string {
+	ids := make([]string, 0, len(keys))
+	seen := make(map[string]bool, len(keys))
+	for j, key := range keys {
+		id, known := to.ids[key]
 		switch {
 		case !known:
-			s.dependencyProblem(i, j, "is not the key of any of tasks", key)
+			from.itemProblem(i, field, j, "%q is not the key of any of %s", key, to.name)
 		case seen[key]:
-			s.dependencyProblem(i, j, "is named twice", key)
+			from.itemProblem(i, field, j, "%q is named twice", key)
 		default:
 			ids = append(ids, id)
 		}
@@ -182,10 +182,15 @@ func (a *applier) dependencies(s *section[nexus.Task, nexus.TaskUpdate], i int, 
 	return ids
 }
 
-func (s *section[E, U]) dependencyProblem(i, j int, message, key string) {
-	p := nexus.Problem{Field: s.path(i, "depends_on"), Message: fmt.Sprintf("%q %s", key, message)}
-	if node := s.nodes[i]; node != nil {
-		p.Line, p.Column = s.a.document.source.Place(&node.Member("depends_on").Items[j])
+// itemProblem is problem for an item of a list.
+func (s *section[E, U]) itemProblem(i int, field string, j int, format string, args ...any) {
+	p := nexus.Problem{Field: s.path(i, field), Message: fmt.Sprintf(format, args...)}
+	if place := s.nodes[i]; place != nil {
+		// A program may have changed the list since it was parsed.
+		if list := place.Member(field); list != nil && j < len(list.Items) {
+			place = &list.Items[j]
+		}
+		p.Line, p.Column = s.a.document.source.Place(place)
 	}
 	s.a.problems = append(s.a.problems, p)
 }
@@ -210,7 +215,7 @@ func (a *applier) refuseCycles(s *section[nexus.Task, nexus.TaskUpdate], stored 
 	edges := make([][]int, len(all))
 	for n, t := range all {
 		for _, id := range t.DependsOn {
-			if to, there := number[id]; there {
+			if to, there := number[id]; there && to != n { // validation sees what leads to itself
 				edges[n] = append(edges[n], to)
 			}
 		}
@@ -225,7 +230,7 @@ func (a *applier) refuseCycles(s *section[nexus.Task, nexus.TaskUpdate], stored 
 			names = append(names, name)
 		}
 		i, inPlan := s.index[all[cycle[0]].PlanKey]
-		if !inPlan || len(cycle) == 1 { // it was there before, or validation says so
+		if !inPlan { // it was there before
 			continue
 		}
 		s.problem(i, "depends_on", "is a cycle: %s", strings.Join(names, " → "))
@@ -248,12 +253,7 @@ func (a *applier) requirements(project string, features *section[nexus.Feature, 
 		u := e.Fields
 		u.PlanKey = &e.Key
 		if e.LinkedFeatures != nil {
-			ids := []string{}
-			for _, key := range e.LinkedFeatures {
-				if id := resolve(features, key, s, i, "linked_features"); id != "" {
-					ids = append(ids, id)
-				}
-			}
+			ids := resolveList(features, e.LinkedFeatures, s, i, "linked_features")
 			u.LinkedFeatures = &ids
 		}
 		add(s, i, e.Key, nexus.Requirement{ID: s.ids[e.Key], ProjectID: project}, u)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"sort"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/seed-c8812374/nexus"
@@ -79,8 +80,9 @@ func Parse(text []byte) (*Document, error) {
 	if d.Root, err = p.value(0); err != nil {
 		return nil, err
 	}
+	rest := p.skip(" \t\r\n")
 	if _, err := p.decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, d.invalid(p.next(), "there is more after the end of the document")
+		return nil, d.invalid(rest, "there is more after the end of the document")
 	}
 	return d, nil
 }
@@ -139,9 +141,12 @@ type parser struct {
 }
 
 // next returns the offset at which the next token begins.
-func (p *parser) next() int {
+func (p *parser) next() int { return p.skip(" \t\r\n,:") }
+
+// skip returns the offset of what comes next and is none of these characters.
+func (p *parser) skip(characters string) int {
 	i := int(p.decoder.InputOffset())
-	for i < len(p.document.text) && bytes.IndexByte([]byte(" \t\r\n,:"), p.document.text[i]) >= 0 {
+	for i < len(p.document.text) && strings.IndexByte(characters, p.document.text[i]) >= 0 {
 		i++
 	}
 	return i
@@ -226,7 +231,7 @@ func (p *parser) failed(err error) error {
 	}
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
-		return p.document.invalid(p.next(), syntax.Error())
+		return p.document.invalid(p.skip(" \t\r\n"), syntax.Error())
 	}
-	return p.document.invalid(p.next(), err.Error())
+	return p.document.invalid(p.skip(" \t\r\n"), err.Error())
 }

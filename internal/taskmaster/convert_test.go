@@ -240,7 +240,7 @@ func TestNotTaskMaster(t *testing.T) {
  {"id": 1, "subtasks": [{"title": "S"}, 7]}`), []string{
 			"line 1, column 18: m.tasks[0]: has no id", "line 1, column 34: m.tasks[1]: has no id", "line 1, column 48: m.tasks[2]: has no id",
 			"line 1, column 62: m.tasks[3]: has no id", "line 1, column 74: m.tasks[4]: has no id",
-			"line 2, column 25: m.tasks[5].subtasks[0]: has no id", "line 2, column 41: m.tasks[5].subtasks[1]: must be an object, not a number",
+			"line 2, column 25: m.tasks[5].subtasks[0]: has no id", "line 2, column 2: m.tasks[5].title: is required", "line 2, column 41: m.tasks[5].subtasks[1]: must be an object, not a number",
 		}},
 		"dependencies that are none": {tagged(`{"id": 1, "title": "T", "dependencies": "2"}, {"id": 2, "title": "T", "dependencies": [1, null, [1], {}, true, ""]}`), []string{
 			"line 1, column 58: m.tasks[0].dependencies: must be a list, not a text",

@@ -53,7 +53,9 @@ func (c *converter) fill(task *plan.Task, it *item, path string) (wants []string
 		case "title", "description", "details", "testStrategy", "acceptanceCriteria", "status", "priority":
 			switch m.Value.Kind {
 			case jsontree.String:
-				texts[m.Name] = m.Value.Text
+				if texts[m.Name] = m.Value.Text; strings.Contains(m.Value.Text, "\x00") {
+					c.problem(&m.Value, path+"."+m.Name, "contains a NUL character")
+				}
 			case jsontree.Null:
 			default:
 				kept[m.Name] = json.RawMessage(c.source.Raw(&m.Value))
@@ -65,6 +67,9 @@ func (c *converter) fill(task *plan.Task, it *item, path string) (wants []string
 	}
 	f := &task.Fields
 	name := texts["title"]
+	if strings.TrimSpace(name) == "" {
+		c.problem(it.place, path+".title", "is required")
+	}
 	f.Name = &name
 	if description := describe(texts); description != "" {
 		f.Description = &description

@@ -82,11 +82,11 @@ func (c *converter) linkGiven(edges [][]edge, i int) {
 // a sibling, and only if there is none a task; 5.2 is always subtask 2 of task 5.
 func (c *converter) find(it *item, want string) (int, bool) {
 	if it.parent >= 0 {
-		if to, found := c.keys[key(it.tag, c.items[it.parent].id+"."+want)]; found {
+		if to, found := c.known[[2]string{it.tag, c.items[it.parent].id + "." + want}]; found {
 			return to, true
 		}
 	}
-	to, found := c.keys[key(it.tag, want)]
+	to, found := c.known[[2]string{it.tag, want}]
 	return to, found
 }
 

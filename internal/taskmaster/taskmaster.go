@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/internal/jsontree"
@@ -58,7 +59,7 @@ func Convert(text []byte, options Options) (*plan.Document, *Report, error) {
 		return nil, nil, err
 	}
 	c := &converter{
-		source: tree, keys: make(map[string]int),
+		source: tree, known: make(map[[2]string]int), taken: make(map[string]bool),
 		report:   Report{Notes: []Note{}},
 		document: &plan.Document{Project: plan.Project{Key: cmp.Or(options.Key, options.Project)}},
 	}
@@ -86,8 +87,9 @@ type converter struct {
 	report   Report
 	problems []nexus.Problem
 
-	items []item         // in the order of document.Tasks
-	keys  map[string]int // of items, by key
+	items []item            // in the order of document.Tasks
+	known map[[2]string]int // the first item of each tag and id
+	taken map[string]bool   // the keys of the document's tasks
 }
 
 // item is a task or subtask of the file.
@@ -146,6 +148,14 @@ func (c *converter) tag(name string, n *jsontree.Node) {
 		c.problem(n, name, "is not a tag: it has no list of tasks")
 		return
 	}
+	for i := range n.Members {
+		if m := &n.Members[i]; m.Name == "tasks" && &m.Value != tasks {
+			c.problem(&m.Value, name+".tasks", "is given twice")
+		}
+	}
+	if name == "" {
+		c.problem(n, name, "is a tag without a name")
+	}
 	c.report.Tags++
 	feature := plan.Feature{Key: name}
 	description := c.tagDescription(name, n)
@@ -184,9 +194,8 @@ func (c *converter) task(tag, path string, n *jsontree.Node) {
 	if !c.isObject(n, path) {
 		return
 	}
-	id := scalar(n.Member("id"))
+	id := c.id(n, path)
 	if id == "" {
-		c.problem(n, path, "has no id")
 		return
 	}
 	c.report.Tasks++
@@ -207,9 +216,8 @@ func (c *converter) task(tag, path string, n *jsontree.Node) {
 		if !c.isObject(s, path) {
 			continue
 		}
-		local := scalar(s.Member("id"))
+		local := c.id(s, path)
 		if local == "" {
-			c.problem(s, path, "has no id")
 			continue
 		}
 		c.report.Subtasks++
@@ -228,15 +236,15 @@ func (c *converter) isObject(n *jsontree.Node, path string) bool {
 func (c *converter) add(it item, path string) int {
 	place := len(c.items)
 	taskKey := key(it.tag, it.id)
-	if _, taken := c.keys[taskKey]; taken {
-		first := taskKey
-		for n := 2; taken; n++ {
-			taskKey = fmt.Sprintf("%s#%d", first, n)
-			_, taken = c.keys[taskKey]
-		}
-		c.note(key(it.tag, it.id), "is there more than once; this one became %s, and dependencies lead to the first", taskKey)
+	for n := 2; c.taken[taskKey]; n++ {
+		taskKey = fmt.Sprintf("%s#%d", key(it.tag, it.id), n)
 	}
-	c.keys[taskKey] = place
+	c.taken[taskKey] = true
+	if _, twice := c.known[[2]string{it.tag, it.id}]; twice {
+		c.note(key(it.tag, it.id), "is there more than once; this one became %s, and dependencies lead to the first", taskKey)
+	} else {
+		c.known[[2]string{it.tag, it.id}] = place
+	}
 	task := plan.Task{Key: taskKey, Feature: it.tag}
 	if it.parent >= 0 {
 		parent := &c.document.Tasks[it.parent]
@@ -247,6 +255,23 @@ func (c *converter) add(it item, path string) int {
 	c.items = append(c.items, it)
 	c.document.Tasks = append(c.document.Tasks, task)
 	return place
+}
+
+// id returns the id of a task or subtask, or says what is wrong with it.
+func (c *converter) id(n *jsontree.Node, path string) string {
+	const longest = 100 // leaves room for the tag and the parent in a key
+	id := scalar(n.Member("id"))
+	switch {
+	case id == "":
+		c.problem(n, path, "has no id")
+	case len(id) > longest:
+		c.problem(n, path+".id", "is %d bytes long; the limit is %d", len(id), longest)
+	case strings.ContainsFunc(id, unicode.IsControl):
+		c.problem(n, path+".id", "contains a control character")
+	default:
+		return id
+	}
+	return ""
 }
 
 // scalar returns an id, which may be a number or a text.
