@@ -22,7 +22,7 @@ func smallDisk(t *testing.T) (folder string) {
 	t.Helper()
 	folder = t.TempDir()
 	if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "size=2m,mode=0700"); err != nil {
-		t.Skipf("NOT TESTED: a full disk, because no small disk can be mounted here (it takes root): %v", err)
+		notTested(t, "a full disk, because no small disk can be mounted here (it takes root): %v", err)
 	}
 	t.Cleanup(func() {
 		// A process that another test is just starting has all files open for a
@@ -372,7 +372,7 @@ func TestReadWhatOthersWrite(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if os.Geteuid() != 0 {
-				t.Skip("NOT TESTED: it takes root to be two users")
+				notTested(t, "it takes root to be two users")
 			}
 			path := publicDatabase(t)
 			folder := filepath.Dir(path)

@@ -40,6 +40,16 @@ func open(t testing.TB, path string, options *sqlite.Options) *store.DB {
 	return db
 }
 
+// notTested skips a test that cannot run here, or fails it where everything must
+// run.
+func notTested(t testing.TB, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("NEXUS_TEST_REQUIRE_ALL") == "1" {
+		t.Fatalf("NOT TESTED: "+format, args...)
+	}
+	t.Skipf("NOT TESTED: "+format, args...)
+}
+
 func mustClose(t testing.TB, db *store.DB) {
 	t.Helper()
 	if err := db.Close(); err != nil {

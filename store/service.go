@@ -42,20 +42,18 @@ func (s *Service[E, F, U]) Create(ctx context.Context, e *E) error {
 // CreateMany stores new entities, all or none; see Create.
 func (s *Service[E, F, U]) CreateMany(ctx context.Context, entities []*E) error {
 	now := s.now()
-	for _, e := range entities {
-		named := *s.table.id(e) != ""
+	unnamed := make([]bool, len(entities))
+	for i, e := range entities {
+		unnamed[i] = *s.table.id(e) == ""
 		s.table.setDefaults(e, now)
 		if err := s.table.validate(e); err != nil {
-			if invalid, ok := err.(*nexus.Error); ok && !named {
-				invalid.ID = "" // nobody has heard of it
-			}
-			return err
+			return withoutID(err, unnamed[i])
 		}
 	}
-	var current *E
+	current := -1
 	err := s.run.write(ctx, func(c driver.Conn) error {
-		for _, e := range entities {
-			current = e
+		for i, e := range entities {
+			current = i
 			if err := s.table.insert(ctx, c, e); err != nil {
 				return err
 			}
@@ -68,10 +66,20 @@ func (s *Service[E, F, U]) CreateMany(ctx context.Context, entities []*E) error 
 	for _, e := range entities {
 		*s.table.revision(e) = 0 // it is not stored
 	}
-	if current == nil {
+	if current < 0 {
 		return err
 	}
-	return s.table.explain(ctx, s.run, current, err)
+	return withoutID(s.table.explain(ctx, s.run, entities[current], err), unnamed[current])
+}
+
+// withoutID takes an id that was made, and that nobody has heard of, out of an
+// error.
+func withoutID(err error, made bool) error {
+	var e *nexus.Error
+	if made && errors.As(err, &e) {
+		e.ID = ""
+	}
+	return err
 }
 
 // Get returns the entity with an id. Code: CodeNotFound.
