@@ -32,6 +32,10 @@ const (
 	CodeMigration  Code = "migration"      // a migration failed; nothing was changed
 	CodeCanceled   Code = "canceled"       // the context ended first; nothing was changed
 	CodeClosed     Code = "closed"         // the database is closed
+	CodeFenced     Code = "fenced"         // the task is not, or not any more, the caller's; see Error.Stored
+	CodeNotReady   Code = "not_ready"      // the task cannot be claimed now
+	CodeNoneReady  Code = "none_ready"     // no task can be claimed now
+	CodeKeyReused  Code = "key_reused"     // the idempotency key belongs to another call
 )
 
 // Error is the one error type of Nexus.
@@ -47,7 +51,8 @@ type Error struct {
 	Problems []Problem
 
 	// Stored and Given are the row as it is and as the caller wanted it, both
-	// pointers to the entity, when Code is CodeStale.
+	// pointers to the entity, when Code is CodeStale. When Code is CodeFenced or
+	// CodeNotReady and an agent holds the task, Stored is its *Attempt.
 	Stored, Given any
 
 	Err error // the cause, if any

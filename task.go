@@ -30,6 +30,12 @@ type Task struct {
 	CreatedAt        time.Time    `json:"created_at"`
 	UpdatedAt        time.Time    `json:"updated_at"`
 
+	// MaxAttempts is how often agents may fail before a person has to look at
+	// the task; FailedAttempts is how often they have, since it was last
+	// reopened. An attempt whose lease ran out counts as failed.
+	MaxAttempts    int `json:"max_attempts"`
+	FailedAttempts int `json:"failed_attempts,omitempty"`
+
 	// Metadata is whatever the caller wants to keep with the task.
 	Metadata JSON `json:"metadata,omitempty"`
 	// PlanKey is the task's name in plan documents; unique in the project.
@@ -114,9 +120,13 @@ func (s TaskStatus) Next() []TaskStatus { return taskMachine.next(s) }
 // skipped, so tasks that depend on it may start.
 func (s TaskStatus) Ended() bool { return s == TaskCompleted || s == TaskSkipped }
 
+// InFlight reports whether somebody is at work on the task.
+func (s TaskStatus) InFlight() bool { return s == TaskAssigned || s == TaskInProgress }
+
 // SetDefaults gives a new task what it needs and does not have: an id, status
-// pending, size small, priority medium, 50 iterations at most, an estimate of 15
-// minutes, and its times.
+// pending, size small, priority medium, 50 iterations and 3 attempts at most, an
+// estimate of 15 minutes, and its times, among them those that its status calls
+// for.
 func (t *Task) SetDefaults(now time.Time) {
 	if t.ID == "" {
 		t.ID = NewID(KindTask, now)
@@ -125,7 +135,14 @@ func (t *Task) SetDefaults(now time.Time) {
 	setDefault(&t.Size, SizeSmall)
 	setDefault(&t.Priority, PriorityMedium)
 	setDefault(&t.MaxIterations, 50)
+	setDefault(&t.MaxAttempts, 3)
 	setDefault(&t.EstimatedMinutes, 15)
+	switch {
+	case t.Status.Ended():
+		setDefault(&t.CompletedAt, seconds(now))
+	case t.Status == TaskInProgress:
+		setDefault(&t.StartedAt, seconds(now))
+	}
 	setDefault(&t.CreatedAt, seconds(now))
 	setDefault(&t.UpdatedAt, t.CreatedAt)
 }
@@ -151,6 +168,8 @@ func (t *Task) check() *checker {
 	c.text("blocked_by", t.BlockedBy)
 	c.atLeastZero("qa_iterations", t.QAIterations)
 	c.atLeastZero("max_iterations", t.MaxIterations)
+	c.atLeastZero("max_attempts", t.MaxAttempts)
+	c.atLeastZero("failed_attempts", t.FailedAttempts)
 	c.atLeastZero("estimated_minutes", t.EstimatedMinutes)
 	c.atLeastZero("actual_minutes", t.ActualMinutes)
 	c.json("metadata", t.Metadata)
@@ -193,9 +212,13 @@ type TaskUpdate struct {
 	WorktreePath     *string
 	BranchName       *string
 	DependsOn        *[]string
+	AddDependsOn     []string // after DependsOn, if that is given; those that are there are no error
+	RemoveDependsOn  []string // likewise; those that are not there are no error
 	BlockedBy        *string
 	QAIterations     *int
 	MaxIterations    *int
+	MaxAttempts      *int
+	FailedAttempts   *int
 	EstimatedMinutes *int
 	ActualMinutes    *int
 	StartedAt        *time.Time
@@ -228,9 +251,12 @@ func (u TaskUpdate) Apply(t *Task, now time.Time) {
 	set(&t.WorktreePath, u.WorktreePath)
 	set(&t.BranchName, u.BranchName)
 	set(&t.DependsOn, u.DependsOn)
+	t.DependsOn = changeIDs(t.DependsOn, u.AddDependsOn, u.RemoveDependsOn)
 	set(&t.BlockedBy, u.BlockedBy)
 	set(&t.QAIterations, u.QAIterations)
 	set(&t.MaxIterations, u.MaxIterations)
+	set(&t.MaxAttempts, u.MaxAttempts)
+	set(&t.FailedAttempts, u.FailedAttempts)
 	set(&t.EstimatedMinutes, u.EstimatedMinutes)
 	set(&t.ActualMinutes, u.ActualMinutes)
 	set(&t.StartedAt, u.StartedAt)
@@ -238,6 +264,21 @@ func (u TaskUpdate) Apply(t *Task, now time.Time) {
 	set(&t.Metadata, u.Metadata)
 	set(&t.PlanKey, u.PlanKey)
 	t.UpdatedAt = now
+}
+
+// changeIDs returns ids with some added and others removed, and leaves ids itself
+// alone.
+func changeIDs(ids, add, remove []string) []string {
+	if len(add) == 0 && len(remove) == 0 {
+		return ids
+	}
+	var changed []string
+	for _, id := range slices.Concat(ids, add) {
+		if !slices.Contains(remove, id) && !slices.Contains(changed, id) {
+			changed = append(changed, id)
+		}
+	}
+	return changed
 }
 
 // TaskFilter chooses tasks; a zero field chooses all. OrderBy may be id, name,

@@ -88,6 +88,12 @@ func (c *checker) ids(field string, ids []string) {
 	}
 }
 
+func (c *checker) texts(field string, values []string) {
+	for i, value := range values {
+		c.text(fmt.Sprintf("%s[%d]", field, i), value)
+	}
+}
+
 func (c *checker) atLeastZero(field string, value int) {
 	if value < 0 {
 		c.add(field, value, "is %d; it cannot be negative", value)

@@ -128,7 +128,9 @@ func (db *DB) Health(ctx context.Context, deep bool) (driver.Health, error) {
 func (db *DB) Close() error { return db.driver.Close() }
 
 // InTx runs fn in a transaction, and returns nil only when that is on disk. If
-// fn returns an error or panics, nothing of what it did remains.
+// fn returns an error or panics, nothing of what it did remains. Rules between
+// tasks are checked at its end: what a task depends on exists, and no task
+// depends on itself, directly or not.
 //
 // fn must write through its tx: a write through the DB would wait for the
 // transaction that it is called from. And fn may run more than once, because
@@ -136,7 +138,13 @@ func (db *DB) Close() error { return db.driver.Close() }
 // has got in its way; what it did before has then been undone, so it must do
 // nothing outside the database that may not be done twice.
 func (db *DB) InTx(ctx context.Context, fn func(tx *Tx) error) error {
-	return db.driver.Write(ctx, func(c driver.Conn) error { return fn(newTx(c, db.now)) })
+	return db.driver.Write(ctx, func(c driver.Conn) error {
+		tx := newTx(c, db.now)
+		if err := fn(tx); err != nil {
+			return err
+		}
+		return tx.end.check(ctx, c)
+	})
 }
 
 // View runs fn on a snapshot: all that it reads is of one moment. Writes in it
@@ -153,6 +161,12 @@ func (db *DB) snapshot(ctx context.Context, fn func(driver.Conn) error) error {
 	return db.driver.Snapshot(ctx, fn)
 }
 
-func (db *DB) write(ctx context.Context, fn func(driver.Conn) error) error {
-	return db.driver.Write(ctx, fn)
+func (db *DB) write(ctx context.Context, fn func(driver.Conn, *settlement) error) error {
+	return db.driver.Write(ctx, func(c driver.Conn) error {
+		var end settlement
+		if err := fn(c, &end); err != nil {
+			return err
+		}
+		return end.check(ctx, c)
+	})
 }

@@ -31,6 +31,8 @@ var projects = table[nexus.Project, nexus.ProjectFilter, nexus.ProjectUpdate]{
 	orders:  []string{"name", "created_at", "updated_at"},
 	touched: "updated_at",
 
+	deleting: projectDeleting,
+
 	id:       func(p *nexus.Project) *string { return &p.ID },
 	revision: func(p *nexus.Project) *int64 { return &p.Revision },
 	created:  func(p *nexus.Project) *time.Time { return &p.CreatedAt },

@@ -25,7 +25,8 @@ type Service[E, F, U any] struct {
 type runner interface {
 	read(ctx context.Context, fn func(driver.Conn) error) error
 	snapshot(ctx context.Context, fn func(driver.Conn) error) error
-	write(ctx context.Context, fn func(driver.Conn) error) error
+	// write's fn notes in the settlement what is checked at the transaction's end.
+	write(ctx context.Context, fn func(driver.Conn, *settlement) error) error
 }
 
 // Create stores a new entity. It first fills in what e lacks (see the entity's
@@ -51,12 +52,13 @@ func (s *Service[E, F, U]) CreateMany(ctx context.Context, entities []*E) error 
 		}
 	}
 	current := -1
-	err := s.run.write(ctx, func(c driver.Conn) error {
+	err := s.run.write(ctx, func(c driver.Conn, end *settlement) error {
 		for i, e := range entities {
 			current = i
 			if err := s.table.insert(ctx, c, e); err != nil {
 				return err
 			}
+			s.table.changed(end, nil, e)
 		}
 		return nil
 	})
@@ -214,7 +216,7 @@ func countByStatus[S ~string, E, F, U any](ctx context.Context, s *Service[E, F,
 // succeeds once.
 func (s *Service[E, F, U]) Update(ctx context.Context, id string, update U) (*E, error) {
 	var after *E
-	err := s.run.write(ctx, func(c driver.Conn) error {
+	err := s.run.write(ctx, func(c driver.Conn, end *settlement) error {
 		before, err := s.table.mustGet(ctx, c, id)
 		if err != nil {
 			return err
@@ -222,7 +224,7 @@ func (s *Service[E, F, U]) Update(ctx context.Context, id string, update U) (*E,
 		changed := *before
 		after = &changed
 		s.table.apply(update, after, s.second())
-		return s.replace(ctx, c, before, after, s.table.seen(update))
+		return s.replace(ctx, c, end, before, after, s.table.seen(update))
 	})
 	if err != nil {
 		if after != nil {
@@ -235,13 +237,14 @@ func (s *Service[E, F, U]) Update(ctx context.Context, id string, update U) (*E,
 
 // replace stores after in place of before, if that is the revision seen; 0 is
 // any.
-func (s *Service[E, F, U]) replace(ctx context.Context, c driver.Conn, before, after *E, seen int64) error {
+func (s *Service[E, F, U]) replace(ctx context.Context, c driver.Conn, end *settlement, before, after *E, seen int64) error {
 	if seen != 0 && seen != *s.table.revision(before) {
 		return s.table.stale(before, after, seen)
 	}
 	if err := s.table.validateUpdate(after, before); err != nil {
 		return err
 	}
+	s.table.changed(end, before, after)
 	return s.table.update(ctx, c, before, after)
 }
 
@@ -251,7 +254,7 @@ func (s *Service[E, F, U]) replace(ctx context.Context, c driver.Conn, before, a
 // codes are those of Create and Update.
 func (s *Service[E, F, U]) Upsert(ctx context.Context, e *E) (created bool, err error) {
 	given := *e
-	err = s.run.write(ctx, func(c driver.Conn) error {
+	err = s.run.write(ctx, func(c driver.Conn, end *settlement) error {
 		*e = given // as it was, when this runs again
 		seen := *s.table.revision(e)
 		s.table.setDefaults(e, s.now())
@@ -267,7 +270,7 @@ func (s *Service[E, F, U]) Upsert(ctx context.Context, e *E) (created bool, err 
 			if s.table.updated != nil {
 				*s.table.updated(e) = s.second()
 			}
-			return s.replace(ctx, c, before, e, seen)
+			return s.replace(ctx, c, end, before, e, seen)
 		}
 		if seen != 0 {
 			return &nexus.Error{
@@ -279,6 +282,7 @@ func (s *Service[E, F, U]) Upsert(ctx context.Context, e *E) (created bool, err 
 		if err := s.table.validate(e); err != nil {
 			return err
 		}
+		s.table.changed(end, nil, e)
 		return s.table.insert(ctx, c, e)
 	})
 	return created && err == nil, s.table.explain(ctx, s.run, e, err)
@@ -287,7 +291,12 @@ func (s *Service[E, F, U]) Upsert(ctx context.Context, e *E) (created bool, err 
 // Delete deletes an entity, and with a project or feature what the contract
 // says belongs to it. Codes: CodeNotFound; CodeInUse if other rows refer to it.
 func (s *Service[E, F, U]) Delete(ctx context.Context, id string) error {
-	err := s.run.write(ctx, func(c driver.Conn) error {
+	err := s.run.write(ctx, func(c driver.Conn, end *settlement) error {
+		if s.table.deleting != nil {
+			if err := s.table.deleting(ctx, c, end, id); err != nil {
+				return err
+			}
+		}
 		n, err := c.Exec(ctx, s.table.deleteSQL, driver.Text(id))
 		if err == nil && n == 0 {
 			err = &nexus.Error{Code: nexus.CodeNotFound, Kind: s.table.kind, ID: id, Message: "does not exist"}

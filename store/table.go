@@ -38,7 +38,18 @@ type table[E, F, U any] struct {
 	page           func(F) nexus.Page
 	filter         func(*where, F)
 
+	// noteChange and deleting note what is to be checked at the end of the
+	// transaction; nil if there is nothing. before is nil when after is new.
+	noteChange func(end *settlement, before, after *E)
+	deleting   func(ctx context.Context, c driver.Conn, end *settlement, id string) error
+
 	insertSQL, selectSQL, getSQL, deleteSQL string
+}
+
+func (t *table[E, F, U]) changed(end *settlement, before, after *E) {
+	if t.noteChange != nil {
+		t.noteChange(end, before, after)
+	}
 }
 
 // parent is a column that holds the id of another entity.

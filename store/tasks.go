@@ -40,6 +40,8 @@ var tasks = table[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
 		optional("plan_key", func(t *nexus.Task) *string { return &t.PlanKey }),
 		priority("priority", func(t *nexus.Task) *nexus.TaskPriority { return &t.Priority }).with("2"),
 		optional("metadata", func(t *nexus.Task) *nexus.JSON { return &t.Metadata }),
+		integer("max_attempts", func(t *nexus.Task) *int { return &t.MaxAttempts }).with("3"),
+		integer("failed_attempts", func(t *nexus.Task) *int { return &t.FailedAttempts }).with("0"),
 	},
 	orders:  []string{"name", "priority", "created_at", "updated_at"},
 	touched: "updated_at",
@@ -48,6 +50,9 @@ var tasks = table[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
 		{nexus.KindFeature, func(t *nexus.Task) string { return t.FeatureID }},
 		{nexus.KindSubFeature, func(t *nexus.Task) string { return t.SubFeatureID }},
 	},
+
+	noteChange: taskChanged,
+	deleting:   taskDeleting,
 
 	id:       func(t *nexus.Task) *string { return &t.ID },
 	revision: func(t *nexus.Task) *int64 { return &t.Revision },

@@ -16,6 +16,7 @@ type Tx struct {
 	Services
 
 	conn driver.Conn
+	end  settlement
 }
 
 func newTx(c driver.Conn, now func() time.Time) *Tx {
@@ -92,6 +93,6 @@ func (tx *Tx) snapshot(_ context.Context, fn func(driver.Conn) error) error { re
 
 // write runs fn in a savepoint, so that a call that fails half-way leaves
 // nothing, even if the caller goes on.
-func (tx *Tx) write(ctx context.Context, fn func(driver.Conn) error) error {
-	return tx.conn.Savepoint(ctx, func() error { return fn(tx.conn) })
+func (tx *Tx) write(ctx context.Context, fn func(driver.Conn, *settlement) error) error {
+	return tx.conn.Savepoint(ctx, func() error { return fn(tx.conn, &tx.end) })
 }
