@@ -1,10 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/store/driver"
 )
 
 // Agents is the service of agents.
@@ -51,4 +54,144 @@ var agents = table[nexus.Agent, nexus.AgentFilter, nexus.AgentUpdate]{
 // CountByStatus counts the agents that the filter chooses, by status.
 func (s *Agents) CountByStatus(ctx context.Context, filter nexus.AgentFilter) (map[nexus.AgentStatus]int64, error) {
 	return countByStatus[nexus.AgentStatus](ctx, &s.Service, filter)
+}
+
+// AgentWork is an agent with what it holds.
+type AgentWork struct {
+	nexus.Agent
+	Holds []Holding `json:"holds"`
+}
+
+// Holding is a task that an agent holds.
+type Holding struct {
+	TaskID     string    `json:"task_id"`
+	Name       string    `json:"name"`
+	Epoch      int64     `json:"epoch"`
+	Since      time.Time `json:"since"`
+	LeaseUntil time.Time `json:"lease_until"`
+}
+
+const selectHoldings = `
+	SELECT a.agent_id, a.task_id, t.name, a.epoch, a.claimed_us, a.lease_until_us
+	FROM task_attempts a CROSS JOIN tasks t
+	WHERE a.ended_us IS NULL AND t.id = a.task_id
+	ORDER BY a.lease_until_us`
+
+// ListWork is List with what each agent holds and since when, all of one moment.
+func (s *Agents) ListWork(ctx context.Context, filter nexus.AgentFilter) (list []AgentWork, err error) {
+	err = s.run.snapshot(ctx, func(c driver.Conn) error {
+		found, err := agents.list(ctx, c, filter)
+		if err != nil {
+			return err
+		}
+		held := make(map[string][]Holding)
+		err = c.Query(ctx, selectHoldings, nil, func(r driver.Row) error {
+			held[r.Text(0)] = append(held[r.Text(0)], Holding{
+				TaskID: r.Text(1), Name: r.Text(2), Epoch: r.Int(3),
+				Since: fromMicros(r.Int(4)), LeaseUntil: fromMicros(r.Int(5)),
+			})
+			return nil
+		})
+		list = make([]AgentWork, len(found))
+		for i := range found {
+			slices.SortFunc(held[found[i].ID], func(a, b Holding) int { return cmp.Compare(a.Epoch, b.Epoch) })
+			list[i] = AgentWork{found[i], append([]Holding{}, held[found[i].ID]...)}
+		}
+		return err
+	})
+	return list, err
+}
+
+// Register stores an agent that begins to work, or begins again under its id: a
+// terminated one becomes idle. Fields that a is given replace what is stored.
+// Doing it twice does no harm. Code: CodeInvalid.
+func (s *Agents) Register(ctx context.Context, a nexus.Agent) (after *nexus.Agent, err error) {
+	given := a
+	given.SetDefaults(s.now())
+	if err := given.Validate(); err != nil {
+		return nil, err
+	}
+	err = s.run.write(ctx, func(c driver.Conn, end *settlement) error {
+		before, err := agents.get(ctx, c, given.ID)
+		if err != nil {
+			return err
+		}
+		if before == nil {
+			fresh := given
+			after = &fresh
+			return agents.insert(ctx, c, after)
+		}
+		var u nexus.AgentUpdate
+		if before.Status == nexus.AgentTerminated || before.Status == nexus.AgentError {
+			u.Status = new(nexus.AgentIdle)
+		}
+		if a.Type != "" {
+			u.Type = &a.Type
+		}
+		if a.WorktreePath != "" {
+			u.WorktreePath = &a.WorktreePath
+		}
+		if a.BranchName != "" {
+			u.BranchName = &a.BranchName
+		}
+		changed := *before
+		after = &changed
+		u.Apply(after, s.second())
+		return s.replace(ctx, c, end, before, after, 0)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return after, nil
+}
+
+// Heartbeat says that an agent is alive, whether or not it holds a task. The
+// leases of its tasks have heartbeats of their own. Code: CodeNotFound.
+func (s *Agents) Heartbeat(ctx context.Context, id string) (a *nexus.Agent, err error) {
+	err = s.run.write(ctx, func(c driver.Conn, _ *settlement) error {
+		if err := signOfLife(ctx, c, id, s.now()); err != nil {
+			return err
+		}
+		a, err = agents.mustGet(ctx, c, id)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// Terminate ends an agent, with a reason. What it holds is given back for others
+// to claim. Doing it twice does no harm. Codes: CodeNotFound, CodeInvalid.
+func (s *Agents) Terminate(ctx context.Context, id, reason string) (a *nexus.Agent, err error) {
+	if err := nexus.ValidateReason(reason); err != nil {
+		return nil, err
+	}
+	err = s.run.write(ctx, func(c driver.Conn, end *settlement) error {
+		held, err := readAttempts(ctx, c, selectAttempt+` WHERE a.agent_id = $1 AND a.ended_us IS NULL ORDER BY a.epoch`, driver.Text(id))
+		if err != nil {
+			return err
+		}
+		for i := range held {
+			_, err := decide(ctx, c, held[i].TaskID, held[i].Epoch, s.now(), decision{
+				outcome: nexus.OutcomeReleased, reason: "its agent was terminated", update: givenBack,
+			})
+			if err != nil {
+				return err
+			}
+		}
+		before, err := agents.mustGet(ctx, c, id)
+		if err != nil || before.Status == nexus.AgentTerminated {
+			a = before
+			return err
+		}
+		after := *before
+		a = &after
+		nexus.AgentUpdate{Status: new(nexus.AgentTerminated), TerminationReason: &reason, CurrentTaskID: new("")}.Apply(a, s.second())
+		return s.replace(ctx, c, end, before, a, 0)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
 }

@@ -15,8 +15,16 @@ import (
 // cycle, hold between transactions, not between the calls within one: a plan may
 // store a task before the one that it depends on.
 type settlement struct {
-	depending []string // tasks whose dependencies are new
+	depending []newDependencies
 	deleted   []string // tasks that were deleted
+}
+
+// newDependencies are what a task depends on since this transaction. What it did
+// before may be another program's mistake, and must not be in the way of other
+// changes, least of all of one that puts it right.
+type newDependencies struct {
+	task string
+	on   []string
 }
 
 // taskChanged is a hook of the table of tasks; before is nil when after is new.
@@ -25,8 +33,12 @@ func taskChanged(s *settlement, before, after *nexus.Task) {
 	if before != nil {
 		had = before.DependsOn
 	}
-	if !slices.Equal(had, after.DependsOn) {
-		s.depending = append(s.depending, after.ID)
+	if slices.Equal(had, after.DependsOn) {
+		return
+	}
+	on := slices.DeleteFunc(slices.Clone(after.DependsOn), func(id string) bool { return slices.Contains(had, id) })
+	if len(on) > 0 {
+		s.depending = append(s.depending, newDependencies{after.ID, on})
 	}
 }
 
@@ -54,8 +66,8 @@ func (s *settlement) check(ctx context.Context, c driver.Conn) error {
 			return err
 		}
 	}
-	for _, id := range s.depending {
-		if err := checkDependenciesExist(ctx, c, id); err != nil {
+	for _, d := range s.depending {
+		if err := d.checkExist(ctx, c); err != nil {
 			return err
 		}
 	}
@@ -89,13 +101,14 @@ const missingDependencies = `
 	WHERE e.task_id = $1 AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.id = e.depends_on)
 	ORDER BY e.depends_on`
 
-func checkDependenciesExist(ctx context.Context, c driver.Conn, id string) error {
-	missing, err := ids(ctx, c, missingDependencies, id)
+func (d newDependencies) checkExist(ctx context.Context, c driver.Conn) error {
+	missing, err := ids(ctx, c, missingDependencies, d.task)
+	missing = slices.DeleteFunc(missing, func(id string) bool { return !slices.Contains(d.on, id) })
 	if err != nil || len(missing) == 0 {
 		return err
 	}
 	refused := &nexus.Error{
-		Code: nexus.CodeReference, Kind: nexus.KindTask, ID: id,
+		Code: nexus.CodeReference, Kind: nexus.KindTask, ID: d.task,
 		Message: fmt.Sprintf("depends on task %s, which does not exist", missing[0]),
 		Hint:    "create that first, or correct the id",
 	}
@@ -107,9 +120,10 @@ func checkDependenciesExist(ctx context.Context, c driver.Conn, id string) error
 
 // checkCycles refuses a cycle through one of the tasks. It goes depth first along
 // the dependencies, to each task once, whatever it starts from.
-func checkCycles(ctx context.Context, c driver.Conn, starts []string) error {
+func checkCycles(ctx context.Context, c driver.Conn, depending []newDependencies) error {
 	finished := make(map[string]bool)
-	for _, start := range starts {
+	for _, d := range depending {
+		start := d.task
 		if finished[start] {
 			continue
 		}

@@ -86,6 +86,29 @@ func (t *table[E, F, U]) scan(e *E, r driver.Row) {
 	}
 }
 
+// prefixed lists the columns, each with the name of a table before it.
+func (t *table[E, F, U]) prefixed(name string) string {
+	var list strings.Builder
+	for i, c := range t.columns {
+		if i > 0 {
+			list.WriteString(", ")
+		}
+		list.WriteString(name + "." + c.Name)
+	}
+	return list.String()
+}
+
+// read runs a query of the caller's own for all columns.
+func (t *table[E, F, U]) read(ctx context.Context, c driver.Conn, sql string, args []driver.Arg) (list []E, err error) {
+	err = c.Query(ctx, sql, args, func(r driver.Row) error {
+		var zero E
+		list = append(list, zero)
+		t.scan(&list[len(list)-1], r)
+		return nil
+	})
+	return list, err
+}
+
 // get reads the row with an id, or returns nil.
 func (t *table[E, F, U]) get(ctx context.Context, c driver.Conn, id string) (e *E, err error) {
 	err = c.Query(ctx, t.getSQL, []driver.Arg{driver.Text(id)}, func(r driver.Row) error {

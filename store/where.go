@@ -47,6 +47,20 @@ func (w *where) condition(sql string, arg driver.Arg) {
 	w.sql.WriteString(strings.ReplaceAll(sql, "?", fmt.Sprintf("$%d", len(w.args))))
 }
 
+// raw adds a condition without an argument.
+func (w *where) raw(sql string) {
+	w.and()
+	w.sql.WriteString(sql)
+}
+
+// limit adds a limit, unless it is 0.
+func (w *where) limit(n int) {
+	if n > 0 {
+		w.args = append(w.args, driver.Int(int64(n)))
+		fmt.Fprintf(&w.sql, " LIMIT $%d", len(w.args))
+	}
+}
+
 // equal adds a condition unless the value is empty.
 func equal[S ~string](w *where, column string, value S) {
 	if value != "" {
@@ -133,10 +147,7 @@ func (t *table[E, F, U]) paged(w *where, page nexus.Page) error {
 	if order != "id" {
 		w.sql.WriteString(", id" + direction)
 	}
-	if page.Limit > 0 {
-		w.args = append(w.args, driver.Int(int64(page.Limit)))
-		fmt.Fprintf(&w.sql, " LIMIT $%d", len(w.args))
-	}
+	w.limit(page.Limit)
 	return w.err
 }
 

@@ -1,0 +1,236 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/store/driver"
+)
+
+// Claim gives tasks to an agent: the best that are ready, or the one that the
+// request names. Each becomes in_progress, and the agent holds it until it ends
+// the attempt or has been silent for longer than its lease. No two agents ever
+// hold the same task: the database has at most one open attempt per task.
+//
+// Before it looks for tasks it takes those back whose lease is over, as
+// [DB.Recover] does, so nobody needs to run that for work to go on.
+//
+// If fewer are ready than are wanted, there are fewer claims, perhaps none; that
+// is no error. Codes: CodeInvalid; for a named task also CodeNotFound, and
+// CodeNotReady, whose Stored is the attempt of the agent that holds it.
+//
+// Calling it again claims other tasks; within [Once] it returns the same.
+func (s *Tasks) Claim(ctx context.Context, r nexus.ClaimRequest) (claims []nexus.Claim, err error) {
+	r.SetDefaults()
+	if err := r.Validate(); err != nil {
+		return nil, err
+	}
+	err = s.run.write(ctx, func(c driver.Conn, _ *settlement) error {
+		now := s.now()
+		if _, err := expire(ctx, c, now); err != nil {
+			return err
+		}
+		var chosen []nexus.Task
+		if r.TaskID != "" {
+			t, err := claimable(ctx, c, r, now)
+			if err != nil {
+				return err
+			}
+			chosen = []nexus.Task{*t}
+		} else {
+			filter := r.Filter
+			filter.Limit = r.Count
+			if chosen, err = readyTasks(ctx, c, filter); err != nil {
+				return err
+			}
+			if len(chosen) == 0 {
+				_, err := mendLeases(ctx, c, now)
+				return err
+			}
+		}
+		claims = make([]nexus.Claim, len(chosen))
+		for i := range chosen {
+			if claims[i], err = claim(ctx, c, r, &chosen[i], now); err != nil {
+				return err
+			}
+		}
+		return engage(ctx, c, r, chosen[len(chosen)-1].ID, now)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return claims, nil
+}
+
+// claimable returns the task that the request names, or says why it cannot be
+// claimed. Besides what is ready that is a task that is assigned to the agent.
+func claimable(ctx context.Context, c driver.Conn, r nexus.ClaimRequest, now time.Time) (*nexus.Task, error) {
+	t, err := tasks.mustGet(ctx, c, r.TaskID)
+	if err != nil {
+		return nil, err
+	}
+	e := &explainer{ctx: ctx, conn: c, now: now}
+	reasons, err := e.reasons(t, r.AgentID)
+	if err != nil || len(reasons) == 0 {
+		return t, err
+	}
+	refused := &nexus.Error{
+		Code: nexus.CodeNotReady, Kind: nexus.KindTask, ID: t.ID, Message: "cannot be claimed: " + reasons[0].Message,
+		Hint: "nothing was changed; nexus ready --explain " + t.ID + " says what has to happen first",
+	}
+	if more := len(reasons) - 1; more > 0 {
+		refused.Message += fmt.Sprintf(" (and %d more)", more)
+	}
+	held, err := openAttempt(ctx, c, t.ID)
+	if err != nil {
+		return nil, err
+	}
+	if held != nil {
+		refused.Stored = held
+		refused.Hint = "choose another task; nothing was changed"
+	}
+	return nil, refused
+}
+
+const (
+	startTask = `
+		UPDATE tasks SET
+			status = 'in_progress', assigned_agent = $2, started_at = coalesce(started_at, $3), updated_at = $3,
+			revision = revision + 1
+		WHERE id = $1`
+
+	insertAttempt = `
+		INSERT INTO task_attempts (task_id, agent_id, claimed_us, lease_us, lease_until_us, process)
+		VALUES ($1, $2, $3, $4, $5, $6)
+		RETURNING epoch`
+)
+
+// claim gives one task to the agent.
+func claim(ctx context.Context, c driver.Conn, r nexus.ClaimRequest, t *nexus.Task, now time.Time) (nexus.Claim, error) {
+	second := now.UTC().Truncate(time.Second)
+	_, err := c.Exec(ctx, startTask, driver.Text(t.ID), driver.Text(r.AgentID), driver.Int(second.Unix()))
+	if err != nil {
+		return nexus.Claim{}, err
+	}
+	t.Status, t.AssignedAgent, t.UpdatedAt = nexus.TaskInProgress, r.AgentID, second
+	t.Revision++
+	if t.StartedAt.IsZero() {
+		t.StartedAt = second
+	}
+	held := nexus.Claim{Task: t, Attempt: nexus.Attempt{
+		TaskID: t.ID, AgentID: r.AgentID, Process: r.Process, Lease: r.Lease,
+		ClaimedAt: fromMicros(micros(now)), LeaseUntil: fromMicros(micros(now.Add(r.Lease))),
+	}}
+	args := []driver.Arg{
+		driver.Text(t.ID), driver.Text(r.AgentID), driver.Int(micros(now)), driver.Int(r.Lease.Microseconds()),
+		driver.Int(micros(now.Add(r.Lease))), driver.TextOrNull(r.Process),
+	}
+	err = c.Query(ctx, insertAttempt, args, func(row driver.Row) error {
+		held.Epoch = row.Int(0)
+		return nil
+	})
+	return held, err
+}
+
+const (
+	engageAgent = `
+		UPDATE agents SET
+			status = 'working', current_task_id = $2, last_activity_at = $3,
+			terminated_at = NULL, termination_reason = NULL, revision = revision + 1
+		WHERE id = $1`
+)
+
+// engage makes the agent one that works on a task, and registers it if nobody has
+// done so yet.
+func engage(ctx context.Context, c driver.Conn, r nexus.ClaimRequest, task string, now time.Time) error {
+	n, err := c.Exec(ctx, engageAgent, driver.Text(r.AgentID), driver.Text(task), driver.Int(now.Unix()))
+	if err != nil || n > 0 {
+		return err
+	}
+	agent := &nexus.Agent{ID: r.AgentID, Type: r.AgentType, Status: nexus.AgentWorking, CurrentTaskID: task}
+	agent.SetDefaults(now)
+	return agents.insert(ctx, c, agent)
+}
+
+const extendLease = `
+	UPDATE task_attempts SET lease_us = $3, lease_until_us = $4
+	WHERE epoch = $2 AND task_id = $1 AND ended_us IS NULL`
+
+// Heartbeat says that the agent that holds a task is still at work: the lease is
+// extended to its length from now, or to another if lease is not 0. A lease that
+// is over can be extended as long as nobody has taken the task.
+//
+// Codes: CodeNotFound; CodeInvalid; CodeFenced if the epoch is not that of the
+// attempt that holds the task: then the agent must stop. A retry does no harm.
+func (s *Tasks) Heartbeat(ctx context.Context, id string, epoch int64, lease time.Duration) (held *nexus.Attempt, err error) {
+	if lease != 0 {
+		if err := nexus.ValidateLease(lease); err != nil {
+			return nil, err
+		}
+	}
+	err = s.run.write(ctx, func(c driver.Conn, _ *settlement) error {
+		held, err = heartbeat(ctx, c, id, epoch, lease, s.now())
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return held, nil
+}
+
+func heartbeat(ctx context.Context, c driver.Conn, id string, epoch int64, lease time.Duration, now time.Time) (*nexus.Attempt, error) {
+	held, err := openAttempt(ctx, c, id)
+	if err != nil {
+		return nil, err
+	}
+	if held == nil || held.Epoch != epoch {
+		return nil, fenced(ctx, c, id, epoch)
+	}
+	if lease != 0 {
+		held.Lease = lease
+	}
+	held.LeaseUntil = fromMicros(micros(now.Add(held.Lease)))
+	_, err = c.Exec(ctx, extendLease, driver.Text(id), driver.Int(epoch),
+		driver.Int(held.Lease.Microseconds()), driver.Int(micros(held.LeaseUntil)))
+	if err != nil {
+		return nil, err
+	}
+	return held, signOfLife(ctx, c, held.AgentID, now)
+}
+
+const noteActivity = `UPDATE agents SET last_activity_at = $2 WHERE id = $1 AND last_activity_at < $2`
+
+// signOfLife is no revision of the agent; see the migrations.
+func signOfLife(ctx context.Context, c driver.Conn, agent string, now time.Time) error {
+	_, err := c.Exec(ctx, noteActivity, driver.Text(agent), driver.Int(now.Unix()))
+	return err
+}
+
+const storeProgress = `UPDATE task_attempts SET progress = $3 WHERE epoch = $2 AND task_id = $1`
+
+// Progress stores what the agent that holds a task says of its work, in place of
+// what it said before, and is a heartbeat as well; see there for its errors.
+func (s *Tasks) Progress(ctx context.Context, id string, epoch int64, p nexus.Progress) (held *nexus.Attempt, err error) {
+	if err := p.Validate(); err != nil {
+		return nil, err
+	}
+	err = s.run.write(ctx, func(c driver.Conn, _ *settlement) error {
+		now := s.now()
+		p.At = now.UTC().Truncate(time.Second)
+		if held, err = heartbeat(ctx, c, id, epoch, 0, now); err != nil {
+			return err
+		}
+		text, err := encode(p, false)
+		if err == nil {
+			_, err = c.Exec(ctx, storeProgress, driver.Text(id), driver.Int(epoch), text)
+		}
+		held.Progress = &p
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return held, nil
+}
