@@ -1,6 +1,7 @@
 package nexus
 
 import (
+	"encoding/json"
 	"time"
 )
 
@@ -24,6 +25,16 @@ type Attempt struct {
 	Outcome  Outcome   `json:"outcome,omitempty"`
 	Reason   string    `json:"reason,omitempty"`
 	Evidence *Evidence `json:"evidence,omitempty"`
+}
+
+// MarshalJSON writes times to the second, as everywhere.
+func (a Attempt) MarshalJSON() ([]byte, error) { return json.Marshal(a.shown()) }
+
+type shownAttempt Attempt // without its MarshalJSON
+
+func (a Attempt) shown() shownAttempt {
+	a.ClaimedAt, a.LeaseUntil, a.EndedAt = seconds(a.ClaimedAt), seconds(a.LeaseUntil), seconds(a.EndedAt)
+	return shownAttempt(a)
 }
 
 // Open reports whether the agent still holds the task.
@@ -189,6 +200,14 @@ func ValidateReason(reason string) error {
 type Claim struct {
 	Attempt
 	Task *Task `json:"task"`
+}
+
+// MarshalJSON writes the fields of the attempt and the task.
+func (c Claim) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		shownAttempt
+		Task *Task `json:"task"`
+	}{c.shown(), c.Task})
 }
 
 // ReadyFilter chooses among the tasks that are ready; a zero field chooses all.

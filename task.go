@@ -229,13 +229,17 @@ type TaskUpdate struct {
 
 // Apply makes the changes. The first step into in_progress sets StartedAt,
 // becoming completed or skipped sets CompletedAt, and leaving that state clears
-// it, unless the update says otherwise.
+// it, unless the update says otherwise. Becoming completed also sets ActualMinutes
+// to the time since StartedAt, rounded up, if it has none.
 func (u TaskUpdate) Apply(t *Task, now time.Time) {
 	if u.Status != nil && *u.Status != t.Status {
 		t.CompletedAt = time.Time{}
 		switch {
 		case u.Status.Ended():
 			t.CompletedAt = now
+			if *u.Status == TaskCompleted && t.ActualMinutes == 0 && !t.StartedAt.IsZero() {
+				t.ActualMinutes = max(0, int((now.Sub(t.StartedAt)+time.Minute-1)/time.Minute))
+			}
 		case *u.Status == TaskInProgress:
 			setDefault(&t.StartedAt, now)
 		}

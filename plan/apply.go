@@ -61,17 +61,9 @@ func (r *Report) Changed() bool {
 // Names may also be keys of rows that an earlier plan has stored in the project.
 // Applying the same plan again changes nothing, so a retry is safe.
 func Apply(ctx context.Context, db *store.DB, d *Document, options Options) (report *Report, err error) {
-	if options.Now == nil {
-		options.Now = time.Now
-	}
-	if options.Progress == nil {
-		options.Progress = func(int, int) {}
-	}
 	undo := errors.New("a dry run keeps nothing")
 	err = db.InTx(ctx, func(tx *store.Tx) error {
-		report = &Report{DryRun: options.DryRun}
-		a := &applier{ctx: ctx, tx: tx, document: d, options: options, now: options.Now(), report: report}
-		if err := a.apply(); err != nil {
+		if report, err = ApplyIn(ctx, tx, d, options); err != nil {
 			return err
 		}
 		if options.DryRun {
@@ -80,6 +72,23 @@ func Apply(ctx context.Context, db *store.DB, d *Document, options Options) (rep
 		return nil
 	})
 	if err != nil && !errors.Is(err, undo) {
+		return nil, err
+	}
+	return report, nil
+}
+
+// ApplyIn is [Apply] as a part of the transaction. It ignores DryRun but in what it
+// reports.
+func ApplyIn(ctx context.Context, tx *store.Tx, d *Document, options Options) (*Report, error) {
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	if options.Progress == nil {
+		options.Progress = func(int, int) {}
+	}
+	report := &Report{DryRun: options.DryRun}
+	a := &applier{ctx: ctx, tx: tx, document: d, options: options, now: options.Now(), report: report}
+	if err := a.apply(); err != nil {
 		return nil, err
 	}
 	return report, nil

@@ -73,4 +73,8 @@ var agentEntity = entity[nexus.Agent, nexus.AgentFilter, nexus.AgentUpdate]{
 	}),
 }
 
-func (a *app) agentCommand() *cobra.Command { return agentEntity.command(a) }
+func (a *app) agentCommand() *cobra.Command {
+	cmd := agentEntity.command(a)
+	cmd.AddCommand(a.agentRegisterCommand(), a.agentHeartbeatCommand(), a.agentTerminateCommand(), a.agentHoldingsCommand())
+	return cmd
+}

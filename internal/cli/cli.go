@@ -84,6 +84,7 @@ type app struct {
 	readOnly   bool
 	noSync     bool
 	debug      bool
+	key        string // of idempotency, of commands that change something
 
 	progress *progress // of the command that is running
 }
@@ -127,6 +128,8 @@ It is created, and its schema brought up to date, by whatever command comes firs
 		a.planCommand(), a.importCommand(),
 		a.migrateCommand(), a.tablesCommand(), a.healthCommand(), a.schemaCommand(), a.versionCommand(),
 	)
+	root.AddCommand(a.readyCommand(), a.recoverCommand())
+	root.AddCommand(a.workCommands()...)
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {

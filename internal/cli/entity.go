@@ -126,6 +126,7 @@ func (d *entity[E, F, U]) createCommand(a *app) *cobra.Command {
 		Long:    "Create a " + d.use + " and print its id.\n\nWith --json the whole " + d.use + " is printed. A text flag of - reads standard input.",
 		Example: "  nexus " + d.example,
 	}
+	a.keyFlag(cmd)
 	b := &binder{app: a, flags: cmd.Flags()}
 	for _, f := range d.fields {
 		if f.create != nil {
@@ -141,11 +142,15 @@ func (d *entity[E, F, U]) createCommand(a *app) *cobra.Command {
 		if len(args) > 0 {
 			d.setArg(e, args[0])
 		}
-		err := a.withDB(cmd.Context(), func(db *store.DB) error {
+		err := a.withDB(cmd.Context(), func(db *store.DB) (err error) {
 			if err := b.resolve(cmd.Context(), db); err != nil {
 				return err
 			}
-			return d.service(&db.Services).Create(cmd.Context(), e)
+			e, err = once(a, cmd, db, args, func(tx *store.Tx) (*E, error) {
+				created := *e
+				return &created, d.service(&tx.Services).Create(cmd.Context(), &created)
+			})
+			return err
 		})
 		if err != nil {
 			return err

@@ -25,6 +25,7 @@ func (d *entity[E, F, U]) updateCommand(a *app) *cobra.Command {
 		Example: "  nexus " + d.use + " update " + exampleID(d.kind) + " --revision 3 " + d.change,
 	}
 	cmd.Flags().Int64Var(d.revision(update), "revision", 0, "the revision that you have seen")
+	a.keyFlag(cmd)
 	b := &binder{app: a, flags: cmd.Flags()}
 	for _, f := range d.fields {
 		if f.update != nil {
@@ -41,9 +42,12 @@ func (d *entity[E, F, U]) updateCommand(a *app) *cobra.Command {
 				return err
 			}
 			id, err := d.service(&db.Services).Resolve(cmd.Context(), args[0])
-			if err == nil {
-				e, err = d.service(&db.Services).Update(cmd.Context(), id, *update)
+			if err != nil {
+				return err
 			}
+			e, err = once(a, cmd, db, args, func(tx *store.Tx) (*E, error) {
+				return d.service(&tx.Services).Update(cmd.Context(), id, *update)
+			})
 			return err
 		})
 		if err != nil {
@@ -58,7 +62,7 @@ func (d *entity[E, F, U]) updateCommand(a *app) *cobra.Command {
 func checkChanges(cmd *cobra.Command) error {
 	changes := 0
 	cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
-		if f.Changed && f.Name != "revision" {
+		if f.Changed && f.Name != "revision" && f.Name != keyFlag {
 			changes++
 		}
 	})
@@ -83,13 +87,17 @@ func (d *entity[E, F, U]) deleteCommand(a *app) *cobra.Command {
 			return nil
 		},
 	}
+	a.keyFlag(cmd)
 	if d.protect != nil {
 		cmd.Flags().BoolVar(&cascade, "cascade", false, "also delete everything that belongs to it")
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		deleted := []string{}
-		err := a.withDB(cmd.Context(), func(db *store.DB) error {
-			return d.delete(cmd.Context(), db, args, cascade, &deleted)
+		var deleted []string
+		err := a.withDB(cmd.Context(), func(db *store.DB) (err error) {
+			deleted, err = once(a, cmd, db, args, func(tx *store.Tx) ([]string, error) {
+				return d.delete(cmd.Context(), tx, args, cascade)
+			})
+			return err
 		})
 		if err != nil {
 			return err
@@ -106,34 +114,33 @@ func (d *entity[E, F, U]) deleteCommand(a *app) *cobra.Command {
 // shorter.
 const shortestPrefix = 4
 
-// delete deletes all or none.
-func (d *entity[E, F, U]) delete(ctx context.Context, db *store.DB, prefixes []string, cascade bool, deleted *[]string) error {
+// delete deletes all, and returns their ids.
+func (d *entity[E, F, U]) delete(ctx context.Context, tx *store.Tx, prefixes []string, cascade bool) ([]string, error) {
+	deleted := []string{}
 	for _, prefix := range prefixes {
-		id, err := d.service(&db.Services).Resolve(ctx, prefix)
+		id, err := d.service(&tx.Services).Resolve(ctx, prefix)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if len(prefix) < shortestPrefix && prefix != id {
-			return &nexus.Error{
+			return nil, &nexus.Error{
 				Code: nexus.CodeAmbiguous, Kind: d.kind, ID: prefix, Message: "is too short to delete by",
 				Hint: fmt.Sprintf("give the whole id, %s, or at least %d characters", id, shortestPrefix),
 			}
 		}
-		if !slices.Contains(*deleted, id) {
-			*deleted = append(*deleted, id)
+		if !slices.Contains(deleted, id) {
+			deleted = append(deleted, id)
 		}
 	}
-	return db.InTx(ctx, func(tx *store.Tx) error {
-		for _, id := range *deleted {
-			if d.protect != nil {
-				if err := d.protect(ctx, &tx.Services, id, cascade); err != nil {
-					return err
-				}
-			}
-			if err := d.service(&tx.Services).Delete(ctx, id); err != nil {
-				return err
+	for _, id := range deleted {
+		if d.protect != nil {
+			if err := d.protect(ctx, &tx.Services, id, cascade); err != nil {
+				return nil, err
 			}
 		}
-		return nil
-	})
+		if err := d.service(&tx.Services).Delete(ctx, id); err != nil {
+			return nil, err
+		}
+	}
+	return deleted, nil
 }

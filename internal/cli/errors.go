@@ -41,6 +41,10 @@ var exitCodes = map[nexus.Code]int{
 	nexus.CodeNewer:      17,
 	nexus.CodeMigration:  18,
 	nexus.CodeClosed:     19,
+	nexus.CodeFenced:     20,
+	nexus.CodeNotReady:   21,
+	nexus.CodeNoneReady:  22,
+	nexus.CodeKeyReused:  23,
 	nexus.CodeCanceled:   130, // as shells say for an interrupt
 }
 
@@ -58,6 +62,15 @@ func usage(cmd *cobra.Command, err error) error { return &usageError{err, cmd.Co
 func exactArgs(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != n || slices.Contains(args, "") {
+			return usage(cmd, fmt.Errorf("give %s", what))
+		}
+		return nil
+	}
+}
+
+func maximumArgs(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > n || slices.Contains(args, "") {
 			return usage(cmd, fmt.Errorf("give %s", what))
 		}
 		return nil
@@ -107,7 +120,7 @@ func (a *app) fail(err error) int {
 			fmt.Fprintln(a.Err, "  "+oneLine(p.String()))
 		}
 	}
-	if f.Stored != nil {
+	if f.Stored != nil && f.Given != nil {
 		a.printDifference(f.Stored, f.Given)
 	}
 	return code

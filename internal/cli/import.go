@@ -46,6 +46,7 @@ newer version of the file later changes what has changed; statuses are left alon
 			"  nexus import taskmaster tasks.json --project my-app --json",
 		Args: exactArgs(1, "one file, or - for standard input"),
 	}
+	a.keyFlag(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&options.Project, "project", "", "`name` and plan key of the project (default: from the file's path)")
 	flags.StringVar(&options.RootPath, "root-path", "", "the `folder` of its source")
@@ -62,7 +63,7 @@ newer version of the file later changes what has changed; statuses are left alon
 		if err != nil {
 			return err
 		}
-		stored, err := a.applyPlan(cmd.Context(), document, dryRun)
+		stored, err := a.applyPlan(cmd, text, document, dryRun)
 		if err != nil {
 			return err
 		}

@@ -1,7 +1,8 @@
 package cli
 
 import (
-	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
@@ -37,6 +38,7 @@ Everything that is wrong with the plan is reported at once, with line and column
 		Example: "  nexus plan apply plan.json\n  nexus plan apply --dry-run plan.json\n  generate-plan | nexus plan apply -",
 		Args:    exactArgs(1, "one file, or - for standard input"),
 	}
+	a.keyFlag(cmd)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "check everything and say what would be done, but do not do it")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		text, err := a.readFile(args[0])
@@ -47,7 +49,7 @@ Everything that is wrong with the plan is reported at once, with line and column
 		if err != nil {
 			return err
 		}
-		report, err := a.applyPlan(cmd.Context(), document, dryRun)
+		report, err := a.applyPlan(cmd, text, document, dryRun)
 		if err != nil {
 			return err
 		}
@@ -108,9 +110,20 @@ func (a *app) readAll(name string) ([]byte, error) {
 	return text, nil
 }
 
-func (a *app) applyPlan(ctx context.Context, document *plan.Document, dryRun bool) (report *plan.Report, err error) {
+// applyPlan stores a document that came from text.
+func (a *app) applyPlan(cmd *cobra.Command, text []byte, document *plan.Document, dryRun bool) (report *plan.Report, err error) {
+	ctx := cmd.Context()
+	options := plan.Options{DryRun: dryRun, Now: a.Now}
 	err = a.withDB(ctx, func(db *store.DB) error {
-		report, err = plan.Apply(ctx, db, document, plan.Options{DryRun: dryRun, Progress: a.progress.report, Now: a.Now})
+		options.Progress = a.progress.report
+		if dryRun {
+			report, err = plan.Apply(ctx, db, document, options)
+			return err
+		}
+		sum := sha256.Sum256(text)
+		report, err = once(a, cmd, db, []string{hex.EncodeToString(sum[:])}, func(tx *store.Tx) (*plan.Report, error) {
+			return plan.ApplyIn(ctx, tx, document, options)
+		})
 		return err
 	})
 	return report, err

@@ -114,4 +114,8 @@ var taskEntity = entity[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
 	}),
 }
 
-func (a *app) taskCommand() *cobra.Command { return taskEntity.command(a) }
+func (a *app) taskCommand() *cobra.Command {
+	cmd := taskEntity.command(a)
+	cmd.AddCommand(a.attemptsCommand())
+	return cmd
+}
