@@ -53,11 +53,13 @@ func (w *where) raw(sql string) {
 	w.sql.WriteString(sql)
 }
 
-// limit adds a limit, unless it is 0.
+// limit adds a limit, unless it is 0. SQLite looks at the value of a parameter that
+// is a limit by itself when it makes its plan, and plans again whenever another
+// is bound, which took longer than most queries; hence the sum.
 func (w *where) limit(n int) {
 	if n > 0 {
 		w.args = append(w.args, driver.Int(int64(n)))
-		fmt.Fprintf(&w.sql, " LIMIT $%d", len(w.args))
+		fmt.Fprintf(&w.sql, " LIMIT $%d + 0", len(w.args))
 	}
 }
 
