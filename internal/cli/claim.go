@@ -269,7 +269,6 @@ type taskStep struct {
 	use, short, long, example string
 
 	held  bool // wants the epoch of the attempt, if there is one
-	did   string
 	flags func(*cobra.Command)
 	run   func(ctx context.Context, tx *store.Tx, id string, epoch int64) (*nexus.Task, error)
 }
@@ -306,7 +305,11 @@ func (a *app) stepCommand(s taskStep) *cobra.Command {
 			return err
 		}
 		return a.print(t, func(out io.Writer) error {
-			_, err := fmt.Fprintf(out, "%s %s is %s now: %s\n", s.did, t.ID, t.Status, oneLine(t.Name))
+			state := string(t.Status)
+			if s.use == "fail" {
+				state += fmt.Sprintf(", %d of %d attempts have failed", t.FailedAttempts, t.MaxAttempts)
+			}
+			_, err := fmt.Fprintf(out, "%s is %s: %s\n", t.ID, state, oneLine(t.Name))
 			return err
 		})
 	}

@@ -94,13 +94,15 @@ func (a *app) root() *cobra.Command {
 		Use:   "nexus",
 		Short: "The crash-safe memory of a team of coding agents",
 		Long: `Nexus keeps projects, features, tasks, agents and what became of them in one
-SQLite file. Commands change it only after the change is on disk.
+SQLite file, and hands the tasks out to agents, each to one. What a command says is
+done is on disk.
 
 The database is the one of --db, else of DATABASE_PATH, else ` + DefaultPath + `.
 It is created, and its schema brought up to date, by whatever command comes first.`,
 		Example: `  nexus plan apply plan.json
-  nexus task list --status pending
-  nexus task update t1m837hj --status completed --json`,
+  nexus claim --agent coder-1 --json
+  nexus complete t1m837hj --epoch 7 --commit 4f2c1e9
+  nexus work --agent coder-1 --until-empty -- ./solve.sh`,
 		Version:       a.Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -122,14 +124,28 @@ It is created, and its schema brought up to date, by whatever command comes firs
 		return usage(cmd, err)
 	})
 
-	root.AddCommand(
-		a.projectCommand(), a.featureCommand(), a.subFeatureCommand(), a.taskCommand(), a.agentCommand(),
-		a.checkpointCommand(), a.requirementCommand(), a.metricCommand(), a.sessionCommand(),
-		a.planCommand(), a.importCommand(),
-		a.migrateCommand(), a.tablesCommand(), a.healthCommand(), a.schemaCommand(), a.versionCommand(),
-	)
-	root.AddCommand(a.readyCommand(), a.recoverCommand())
-	root.AddCommand(a.workCommands()...)
+	for _, section := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{"work", "The work loop:", append(
+			[]*cobra.Command{a.readyCommand()}, append(a.workCommands(), a.recoverCommand())...,
+		)},
+		{"kept", "What is kept:", []*cobra.Command{
+			a.projectCommand(), a.featureCommand(), a.subFeatureCommand(), a.taskCommand(), a.agentCommand(),
+			a.checkpointCommand(), a.requirementCommand(), a.metricCommand(), a.sessionCommand(),
+			a.planCommand(), a.importCommand(),
+		}},
+		{"database", "The database:", []*cobra.Command{
+			a.migrateCommand(), a.tablesCommand(), a.healthCommand(), a.schemaCommand(), a.versionCommand(),
+		}},
+	} {
+		root.AddGroup(&cobra.Group{ID: section.id, Title: section.title})
+		for _, cmd := range section.commands {
+			cmd.GroupID = section.id
+			root.AddCommand(cmd)
+		}
+	}
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {

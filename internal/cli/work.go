@@ -37,7 +37,7 @@ func (a *app) reasonFlag(cmd *cobra.Command, reason *string) {
 func (a *app) completeCommand() *cobra.Command {
 	var e nexus.Evidence
 	return a.stepCommand(taskStep{
-		use: "complete", short: "Say that a task is done", did: "Completed.", held: true,
+		use: "complete", short: "Say that a task is done", held: true,
 		long:    "What depends on it may start. Evidence is kept with the attempt; see nexus task attempts.",
 		example: `  nexus complete t1m837hj --epoch 7 --commit 4f2c1e9 --files parse.go,parse_test.go --tests "34 passed"`,
 		flags:   func(cmd *cobra.Command) { a.evidenceFlags(cmd, &e) },
@@ -50,7 +50,7 @@ func (a *app) completeCommand() *cobra.Command {
 func (a *app) failCommand() *cobra.Command {
 	var f store.Failure
 	return a.stepCommand(taskStep{
-		use: "fail", short: "Say that an attempt at a task has failed", did: "The attempt failed.", held: true,
+		use: "fail", short: "Say that an attempt at a task has failed", held: true,
 		long: "The task becomes pending again, or escalated when it has failed as often as it may (max_attempts),\n" +
 			"or with --final.",
 		example: `  nexus fail t1m837hj --epoch 7 --reason "the tests do not pass"`,
@@ -68,7 +68,7 @@ func (a *app) failCommand() *cobra.Command {
 func (a *app) releaseCommand() *cobra.Command {
 	var reason string
 	return a.stepCommand(taskStep{
-		use: "release", short: "Give a task back, for others to claim", did: "Released.", held: true,
+		use: "release", short: "Give a task back, for others to claim", held: true,
 		long:    "It does not count as a failed attempt.",
 		example: `  nexus release t1m837hj --epoch 7 --reason "out of tokens"` + "\n  nexus release t1m837hj --force",
 		flags:   func(cmd *cobra.Command) { a.reasonFlag(cmd, &reason) },
@@ -81,7 +81,7 @@ func (a *app) releaseCommand() *cobra.Command {
 func (a *app) blockCommand() *cobra.Command {
 	var reason string
 	return a.stepCommand(taskStep{
-		use: "block", short: "Hold a task back until something else has happened", did: "Blocked.", held: true,
+		use: "block", short: "Hold a task back until something else has happened", held: true,
 		long:    "It stays so until nexus unblock.",
 		example: `  nexus block t1m837hj --epoch 7 --reason "waits for the API key"`,
 		flags:   func(cmd *cobra.Command) { a.reasonFlag(cmd, &reason) },
@@ -93,7 +93,7 @@ func (a *app) blockCommand() *cobra.Command {
 
 func (a *app) unblockCommand() *cobra.Command {
 	return a.stepCommand(taskStep{
-		use: "unblock", short: "Let a task that was blocked go on", did: "Unblocked.",
+		use: "unblock", short: "Let a task that was blocked go on",
 		example: "  nexus unblock t1m837hj",
 		run: func(ctx context.Context, tx *store.Tx, id string, _ int64) (*nexus.Task, error) {
 			return tx.Tasks.Unblock(ctx, id)
@@ -104,7 +104,7 @@ func (a *app) unblockCommand() *cobra.Command {
 func (a *app) skipCommand() *cobra.Command {
 	var reason string
 	return a.stepCommand(taskStep{
-		use: "skip", short: "Say that a task is not to be done after all", did: "Skipped.", held: true,
+		use: "skip", short: "Say that a task is not to be done after all", held: true,
 		long:    "What depends on it may start.",
 		example: `  nexus skip t1m837hj --reason "out of scope"`,
 		flags:   func(cmd *cobra.Command) { a.reasonFlag(cmd, &reason) },
@@ -117,7 +117,7 @@ func (a *app) skipCommand() *cobra.Command {
 func (a *app) reopenCommand() *cobra.Command {
 	var reason string
 	return a.stepCommand(taskStep{
-		use: "reopen", short: "Have a task done again that has ended, failed or was escalated", did: "Reopened.",
+		use: "reopen", short: "Have a task done again that has ended, failed or was escalated",
 		long:    "It becomes pending, with all its attempts and QA iterations before it.",
 		example: `  nexus reopen t1m837hj --reason "the key has been renewed"`,
 		flags:   func(cmd *cobra.Command) { a.reasonFlag(cmd, &reason) },
@@ -130,7 +130,7 @@ func (a *app) reopenCommand() *cobra.Command {
 func (a *app) qaCommand() *cobra.Command {
 	var note string
 	return a.stepCommand(taskStep{
-		use: "qa", short: "Count a round of reviewing and mending a task", did: "Counted.", held: true,
+		use: "qa", short: "Count a round of reviewing and mending a task", held: true,
 		long:    "When there have been as many as there may be (max_iterations), the task is escalated.",
 		example: `  nexus qa t1m837hj --epoch 7 --note "two findings"`,
 		flags: func(cmd *cobra.Command) {
