@@ -67,7 +67,6 @@ func readyTasks(ctx context.Context, c driver.Conn, filter nexus.ReadyFilter) ([
 	var w where
 	sql := "SELECT " + taskColumns
 	if filter.ProjectID != "" {
-		sql += " FROM projects p CROSS JOIN tasks t"
 		equal(&w, "p.id", filter.ProjectID)
 		equal(&w, "t.project_id", filter.ProjectID)
 		w.raw(goesOn)
@@ -75,21 +74,27 @@ func readyTasks(ctx context.Context, c driver.Conn, filter nexus.ReadyFilter) ([
 		w.ready(filter)
 		w.sql.WriteString(orderReady)
 		w.limit(filter.Limit)
+		sql += " FROM projects p CROSS JOIN tasks t" + w.sql.String()
 	} else {
 		w.raw("t.project_id = p.id")
 		w.raw(isReady)
 		w.ready(filter)
 		w.sql.WriteString(orderReady)
 		w.limit(filter.Limit)
-		inner := w.sql.String()
+		ofEach := "(SELECT t.id FROM tasks t" + w.sql.String() + ")"
 		w.sql.Reset()
-		sql += " FROM projects p CROSS JOIN tasks t WHERE " + goesOn + " AND t.id IN (SELECT t.id FROM tasks t" + inner + ")" + orderReady
 		w.limit(filter.Limit)
+		of := " IN "
+		if filter.Limit == 1 { // as when claiming; a list of one costs twice as much
+			of = " = "
+		}
+		sql += " FROM tasks t WHERE t.id" + of + "(SELECT t.id FROM projects p CROSS JOIN tasks t WHERE " + goesOn +
+			" AND t.id" + of + ofEach + orderReady + w.sql.String() + ")" + orderReady
 	}
 	if w.err != nil {
 		return nil, w.err
 	}
-	return tasks.read(ctx, c, sql+w.sql.String(), w.args)
+	return tasks.read(ctx, c, sql, w.args)
 }
 
 // A CROSS JOIN has the planner of SQLite take the tables in the order given: it

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -162,7 +163,7 @@ func (t *table[E, F, U]) update(ctx context.Context, c driver.Conn, before, afte
 			continue
 		}
 		args = append(args, value)
-		fmt.Fprintf(&sql, "%s = $%d, ", column.Name, len(args))
+		sql.WriteString(column.Name + " = $" + strconv.Itoa(len(args)) + ", ")
 		changed = changed || column.Name != t.touched
 	}
 	if !changed {
@@ -170,7 +171,7 @@ func (t *table[E, F, U]) update(ctx context.Context, c driver.Conn, before, afte
 		return nil
 	}
 	args = append(args, driver.Text(*t.id(before)), driver.Int(*t.revision(before)))
-	fmt.Fprintf(&sql, "revision = revision + 1 WHERE id = $%d AND revision = $%d", len(args)-1, len(args))
+	sql.WriteString("revision = revision + 1 WHERE id = $" + strconv.Itoa(len(args)-1) + " AND revision = $" + strconv.Itoa(len(args)))
 	n, err := c.Exec(ctx, sql.String(), args...)
 	if err == nil && n == 0 {
 		return t.stale(before, after, *t.revision(before))

@@ -67,7 +67,7 @@ CREATE INDEX idx_task_dependencies_on ON task_dependencies (depends_on, task_id)
 CREATE VIEW task_dependency_lists AS
 SELECT
     t.id AS task_id,
-    CASE item.type WHEN 'null' THEN 'null' WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE item.value END AS depends_on
+    CASE item.type WHEN 'null' THEN 'null' WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST(item.value AS TEXT) END AS depends_on
 FROM tasks t, json_each(CASE
     WHEN coalesce(t.depends_on, '') = '' THEN '[]'
     WHEN typeof(t.depends_on) <> 'text' OR NOT json_valid(t.depends_on) THEN json_array(CAST(t.depends_on AS TEXT))
@@ -154,7 +154,7 @@ WHERE status = 'pending' AND open_dependencies = 0 AND coalesce(blocked_by, '') 
 -- +goose StatementBegin
 CREATE TRIGGER tasks_insert_before BEFORE INSERT ON tasks
 BEGIN
-    DELETE FROM replaced_tasks;
+    DELETE FROM replaced_tasks WHERE id IS NOT NULL; -- without a condition it would write an empty page
     INSERT INTO replaced_tasks (id, feature_id, sub_feature_id, status)
     SELECT id, feature_id, sub_feature_id, status FROM tasks WHERE id = NEW.id;
 END;
@@ -162,16 +162,18 @@ END;
 
 -- +goose StatementBegin
 CREATE TRIGGER tasks_insert_edges AFTER INSERT ON tasks
-WHEN NEW.depends_on IS NOT NULL OR EXISTS (SELECT 1 FROM task_dependencies WHERE task_id = NEW.id)
+WHEN NEW.depends_on IS NOT NULL OR NEW.open_dependencies <> 0 OR EXISTS (SELECT 1 FROM task_dependencies WHERE task_id = NEW.id)
 BEGIN
     DELETE FROM task_dependencies WHERE task_id = NEW.id;
     INSERT INTO task_dependencies (task_id, depends_on)
     SELECT DISTINCT task_id, depends_on FROM task_dependency_lists WHERE task_id = NEW.id;
-    UPDATE tasks SET open_dependencies = (
-        SELECT count(*) FROM task_dependencies e
+    UPDATE tasks SET open_dependencies = found.n
+    FROM (
+        SELECT count(*) AS n FROM task_dependencies e
         WHERE e.task_id = NEW.id AND NOT EXISTS (
-            SELECT 1 FROM tasks d WHERE d.id = e.depends_on AND d.status IN ('completed', 'skipped')))
-    WHERE id = NEW.id;
+            SELECT 1 FROM tasks d WHERE d.id = e.depends_on AND d.status IN ('completed', 'skipped'))
+    ) AS found
+    WHERE id = NEW.id AND open_dependencies <> found.n;
 END;
 -- +goose StatementEnd
 
@@ -188,9 +190,10 @@ BEGIN
 END;
 -- +goose StatementEnd
 
+-- open_dependencies may come with it from a program that stores whole rows.
 -- +goose StatementBegin
 CREATE TRIGGER tasks_update_edges AFTER UPDATE OF id, depends_on ON tasks
-WHEN NEW.id IS NOT OLD.id OR NEW.depends_on IS NOT OLD.depends_on
+WHEN NEW.id IS NOT OLD.id OR NEW.depends_on IS NOT OLD.depends_on OR NEW.open_dependencies IS NOT OLD.open_dependencies
 BEGIN
     DELETE FROM task_dependencies WHERE task_id = OLD.id;
     INSERT INTO task_dependencies (task_id, depends_on)
@@ -205,17 +208,9 @@ END;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
-CREATE TRIGGER tasks_update_dependents AFTER UPDATE OF status ON tasks
-WHEN NEW.id IS OLD.id AND (OLD.status IN ('completed', 'skipped')) <> (NEW.status IN ('completed', 'skipped'))
-BEGIN
-    UPDATE tasks SET open_dependencies = open_dependencies + CASE WHEN NEW.status IN ('completed', 'skipped') THEN -1 ELSE 1 END
-    WHERE id IN (SELECT task_id FROM task_dependencies WHERE depends_on = NEW.id);
-END;
--- +goose StatementEnd
-
--- +goose StatementBegin
 CREATE TRIGGER tasks_delete_edges AFTER DELETE ON tasks
 BEGIN
+    DELETE FROM replaced_tasks WHERE id = OLD.id; -- with PRAGMA recursive_triggers a replaced row comes by here
     DELETE FROM task_dependencies WHERE task_id = OLD.id;
     UPDATE tasks SET open_dependencies = open_dependencies + 1
     WHERE OLD.status IN ('completed', 'skipped') AND id IN (SELECT task_id FROM task_dependencies WHERE depends_on = OLD.id);
@@ -236,7 +231,7 @@ BEGIN
         completed = completed - (SELECT status = 'completed' FROM replaced_tasks WHERE id = NEW.id)
     WHERE kind = 'feature' AND id = (SELECT feature_id FROM replaced_tasks WHERE id = NEW.id)
         OR kind = 'sub_feature' AND id = (SELECT sub_feature_id FROM replaced_tasks WHERE id = NEW.id);
-    DELETE FROM replaced_tasks;
+    DELETE FROM replaced_tasks WHERE id = NEW.id;
 END;
 -- +goose StatementEnd
 
@@ -268,11 +263,16 @@ BEGIN
 END;
 -- +goose StatementEnd
 
+-- A task ends or begins again. Within one feature that is one step, so that nobody
+-- sees the feature without the task in between.
 -- +goose StatementBegin
-CREATE TRIGGER tasks_update_counts AFTER UPDATE OF status ON tasks
-WHEN (OLD.feature_id IS NOT NULL OR OLD.sub_feature_id IS NOT NULL) AND OLD.status <> NEW.status
-    AND (OLD.status IN ('completed', 'skipped') OR NEW.status IN ('completed', 'skipped'))
+CREATE TRIGGER tasks_update_ended AFTER UPDATE OF status ON tasks
+WHEN OLD.status <> NEW.status AND (OLD.status IN ('completed', 'skipped') OR NEW.status IN ('completed', 'skipped'))
 BEGIN
+    UPDATE tasks SET
+        open_dependencies = open_dependencies + (OLD.status IN ('completed', 'skipped')) - (NEW.status IN ('completed', 'skipped'))
+    WHERE (OLD.status IN ('completed', 'skipped')) <> (NEW.status IN ('completed', 'skipped'))
+        AND NEW.id IS OLD.id AND id IN (SELECT task_id FROM task_dependencies WHERE depends_on = NEW.id);
     UPDATE task_counts SET
         open = open + (NEW.status NOT IN ('completed', 'skipped')) - (OLD.status NOT IN ('completed', 'skipped')),
         completed = completed + (NEW.status = 'completed') - (OLD.status = 'completed'),
@@ -356,40 +356,64 @@ END;
 -- people's business, and so is every status that Nexus does not know.
 
 -- +goose StatementBegin
-CREATE TRIGGER task_counts_feature AFTER UPDATE ON task_counts WHEN NEW.kind = 'feature'
+CREATE TRIGGER task_counts_feature_completed AFTER UPDATE ON task_counts
+WHEN NEW.kind = 'feature' AND (NEW.completed <> OLD.completed OR OLD.total = 0)
 BEGIN
-    UPDATE features SET completed_tasks = NEW.completed WHERE id = NEW.id AND completed_tasks IS NOT NEW.completed;
-    UPDATE features SET
-        status = next.status,
-        updated_at = max(features.updated_at, NEW.changed_us / 1000000),
-        revision = revision + 1
-    FROM (
-        SELECT CASE
-            WHEN NEW.open = 0 AND NEW.total > 0 AND status IN ('backlog', 'planning', 'in_progress') THEN 'done'
-            WHEN NEW.open > OLD.open AND status = 'done' THEN 'in_progress'
-            WHEN NEW.completed > OLD.completed AND status IN ('backlog', 'planning') THEN 'in_progress'
-            ELSE status
-        END AS status
-        FROM features WHERE id = NEW.id
-    ) AS next
-    WHERE features.id = NEW.id AND features.status <> next.status;
+    UPDATE features SET completed_tasks = NEW.completed WHERE id = NEW.id;
 END;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
-CREATE TRIGGER task_counts_sub_feature AFTER UPDATE ON task_counts WHEN NEW.kind = 'sub_feature'
+CREATE TRIGGER task_counts_feature_begins AFTER UPDATE ON task_counts
+WHEN NEW.kind = 'feature' AND NEW.completed > OLD.completed AND NEW.open > 0
 BEGIN
-    UPDATE sub_features SET status = next.status, revision = revision + 1
-    FROM (
-        SELECT CASE
-            WHEN NEW.open = 0 AND NEW.total > 0 AND status IN ('backlog', 'planning', 'in_progress') THEN 'done'
-            WHEN NEW.open > OLD.open AND status = 'done' THEN 'in_progress'
-            WHEN NEW.completed > OLD.completed AND status IN ('backlog', 'planning') THEN 'in_progress'
-            ELSE status
-        END AS status
-        FROM sub_features WHERE id = NEW.id
-    ) AS next
-    WHERE sub_features.id = NEW.id AND sub_features.status <> next.status;
+    UPDATE features SET status = 'in_progress', updated_at = max(updated_at, NEW.changed_us / 1000000), revision = revision + 1
+    WHERE id = NEW.id AND status IN ('backlog', 'planning');
+END;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE TRIGGER task_counts_feature_ends AFTER UPDATE ON task_counts
+WHEN NEW.kind = 'feature' AND NEW.open = 0 AND NEW.total > 0
+BEGIN
+    UPDATE features SET status = 'done', updated_at = max(updated_at, NEW.changed_us / 1000000), revision = revision + 1
+    WHERE id = NEW.id AND status IN ('backlog', 'planning', 'in_progress');
+END;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE TRIGGER task_counts_feature_goes_on AFTER UPDATE ON task_counts
+WHEN NEW.kind = 'feature' AND NEW.open > OLD.open
+BEGIN
+    UPDATE features SET status = 'in_progress', updated_at = max(updated_at, NEW.changed_us / 1000000), revision = revision + 1
+    WHERE id = NEW.id AND status = 'done';
+END;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE TRIGGER task_counts_sub_feature_begins AFTER UPDATE ON task_counts
+WHEN NEW.kind = 'sub_feature' AND NEW.completed > OLD.completed AND NEW.open > 0
+BEGIN
+    UPDATE sub_features SET status = 'in_progress', revision = revision + 1
+    WHERE id = NEW.id AND status IN ('backlog', 'planning');
+END;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE TRIGGER task_counts_sub_feature_ends AFTER UPDATE ON task_counts
+WHEN NEW.kind = 'sub_feature' AND NEW.open = 0 AND NEW.total > 0
+BEGIN
+    UPDATE sub_features SET status = 'done', revision = revision + 1
+    WHERE id = NEW.id AND status IN ('backlog', 'planning', 'in_progress');
+END;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE TRIGGER task_counts_sub_feature_goes_on AFTER UPDATE ON task_counts
+WHEN NEW.kind = 'sub_feature' AND NEW.open > OLD.open
+BEGIN
+    UPDATE sub_features SET status = 'in_progress', revision = revision + 1
+    WHERE id = NEW.id AND status = 'done';
 END;
 -- +goose StatementEnd
 
@@ -415,15 +439,32 @@ BEGIN
 END;
 -- +goose StatementEnd
 
--- completed_tasks of a feature that has tasks is their count, whatever anybody
--- writes there.
+-- A feature that is new and has tasks was replaced, or deleted by a program that
+-- does not enforce foreign keys.
+
 -- +goose StatementBegin
-CREATE TRIGGER features_insert_counted AFTER INSERT ON features
-WHEN EXISTS (SELECT 1 FROM task_counts WHERE kind = 'feature' AND id = NEW.id AND total > 0 AND completed IS NOT NEW.completed_tasks)
+CREATE TRIGGER features_insert_counted AFTER INSERT ON features WHEN EXISTS (SELECT 1 FROM tasks WHERE feature_id = NEW.id)
 BEGIN
+    DELETE FROM task_counts WHERE kind = 'feature' AND id = NEW.id;
+    INSERT INTO task_counts (kind, id, total, open, completed)
+    SELECT 'feature', NEW.id, count(*), sum(status NOT IN ('completed', 'skipped')), sum(status = 'completed')
+    FROM tasks WHERE feature_id = NEW.id;
     UPDATE features SET completed_tasks = (SELECT completed FROM task_counts WHERE kind = 'feature' AND id = NEW.id) WHERE id = NEW.id;
 END;
 -- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE TRIGGER sub_features_insert_counted AFTER INSERT ON sub_features WHEN EXISTS (SELECT 1 FROM tasks WHERE sub_feature_id = NEW.id)
+BEGIN
+    DELETE FROM task_counts WHERE kind = 'sub_feature' AND id = NEW.id;
+    INSERT INTO task_counts (kind, id, total, open, completed)
+    SELECT 'sub_feature', NEW.id, count(*), sum(status NOT IN ('completed', 'skipped')), sum(status = 'completed')
+    FROM tasks WHERE sub_feature_id = NEW.id;
+END;
+-- +goose StatementEnd
+
+-- completed_tasks of a feature that has tasks is their count, whatever anybody
+-- writes there.
 
 -- +goose StatementBegin
 CREATE TRIGGER features_update_counted AFTER UPDATE OF completed_tasks ON features
@@ -487,22 +528,27 @@ DROP TRIGGER task_attempts_delete;
 DROP TRIGGER task_attempts_end;
 DROP TRIGGER tasks_end_attempt;
 DROP TRIGGER features_update_counted;
+DROP TRIGGER sub_features_insert_counted;
 DROP TRIGGER features_insert_counted;
 DROP TRIGGER tasks_insert_started;
 DROP TRIGGER tasks_start;
-DROP TRIGGER task_counts_sub_feature;
-DROP TRIGGER task_counts_feature;
+DROP TRIGGER task_counts_sub_feature_goes_on;
+DROP TRIGGER task_counts_sub_feature_ends;
+DROP TRIGGER task_counts_sub_feature_begins;
+DROP TRIGGER task_counts_feature_goes_on;
+DROP TRIGGER task_counts_feature_ends;
+DROP TRIGGER task_counts_feature_begins;
+DROP TRIGGER task_counts_feature_completed;
 DROP TRIGGER sub_features_delete_counts;
 DROP TRIGGER features_delete_counts;
 DROP TRIGGER tasks_delete_counts;
 DROP TRIGGER tasks_move_sub_feature;
 DROP TRIGGER tasks_move_feature;
-DROP TRIGGER tasks_update_counts;
+DROP TRIGGER tasks_update_ended;
 DROP TRIGGER tasks_insert_sub_feature;
 DROP TRIGGER tasks_insert_feature;
 DROP TRIGGER tasks_replaced;
 DROP TRIGGER tasks_delete_edges;
-DROP TRIGGER tasks_update_dependents;
 DROP TRIGGER tasks_update_edges;
 DROP TRIGGER tasks_insert_dependents;
 DROP TRIGGER tasks_insert_edges;
