@@ -1,51 +1,76 @@
 #!/bin/sh
-# A tour of Nexus: each command below is a process of its own, so whatever one
-# shows, another has stored.
+# The work loop in twenty seconds: a plan of 36 tasks, four worker processes, one of
+# them killed in the middle, and an account at the end.
 set -eu
 
 nexus=${NEXUS:-./bin/nexus}
+here=$(dirname "$0")
+
+# A database of its own, so that it can be run again.
+folder=$(mktemp -d)
+DATABASE_PATH=$folder/nexus.db
+export DATABASE_PATH
+workers=
+cleanup() {
+	for worker in $workers; do kill "$worker" 2>/dev/null || true; done
+	wait
+	rm -rf "$folder"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
 
 say() { printf '\n# %s\n' "$*"; }
-run() {
-	printf '$ nexus'
-	for word in "$@"; do
-		case $word in
-		*[!A-Za-z0-9_./,=:-]*) printf " '%s'" "$word" ;;
-		*) printf ' %s' "$word" ;;
-		esac
-	done
-	printf '\n'
-	"$nexus" "$@" 2>&1
-}
 
-old=$("$nexus" project list --plan-key url-shortener --ids)
-if [ -n "$old" ]; then
-	say "An earlier demo left its project; it goes first."
-	run project delete "$old" --cascade
-fi
-"$nexus" agent delete demo-coder >/dev/null 2>&1 || true # of an earlier demo
+say "A plan of 36 tasks that depend on each other."
+"$nexus" plan apply "$here/team.json"
+"$nexus" graph --format text
 
-say "Store a plan of work, all of it or nothing."
-run plan apply examples/plan.json
-project=$("$nexus" project list --plan-key url-shortener --ids)
+say "Four workers, each a process. Any program can do the work; here it is $here/solve.sh."
+for n in 1 2 3 4; do
+	"$nexus" work --agent "coder-$n" --lease 5s --until-empty -- "$here/solve.sh" >"$folder/coder-$n" 2>&1 &
+	eval "coder_$n=$!"
+	workers="$workers $!"
+	echo "nexus work --agent coder-$n --lease 5s --until-empty -- $here/solve.sh"
+done
 
-say "Another process reads it back."
-run task list --project "$project" --order priority
+say "What they do (nexus top; on a terminal it is a full screen)."
+"$nexus" top --until-done --interval 1s >"$folder/top" &
+top=$!
+workers="$workers $top"
+tail -n +1 -f "$folder/top" --pid "$top" 2>/dev/null &
+workers="$workers $!"
 
-say "An agent takes the first task and finishes it."
-task=$("$nexus" task list --project "$project" --plan-key schema --ids)
-run agent create --id demo-coder --type coder
-run task update "$task" --status in_progress --agent demo-coder | grep -E '^(status|assigned_agent|started_at|revision)'
-run task update "$task" --status completed --actual-minutes 8 | grep -E '^(status|completed_at|revision)'
+# Until coder-2 is in the middle of a task.
+sleep 4
+while ! "$nexus" agent holdings --json | grep -q '"id":"coder-2"[^]]*"task_id"'; do sleep 0.1; done
+say "kill -9: coder-2 is gone, in the middle of a task."
+kill -9 "$coder_2"
+sleep 0.3
+say "nexus recover takes back what it held; the other three go on as if nothing had been."
+"$nexus" recover
 
-say "Somebody who has seen only the first revision is refused."
-run task update "$task" --revision 1 --name 'Design two tables' || echo "(exit code $?)"
+wait "$coder_1" "$coder_3" "$coder_4" || true
+wait "$top" || true
+sleep 0.2
 
-say "Applying the same plan again changes nothing; what is done stays done."
-run plan apply examples/plan.json
-
-say "Where things stand."
-run task count --project "$project"
-run feature list --project "$project"
-run health
-printf '\nAll of it is in %s. Try: %s task get %s --with all\n' "${DATABASE_PATH:-./data/nexus.db}" "$nexus" "$task"
+say "The account."
+"$nexus" task count
+"$nexus" feature list
+"$nexus" agent holdings
+completed=0 again=0
+for task in $("$nexus" task list --ids); do
+	outcomes=$("$nexus" task attempts "$task" --json)
+	times=$(printf '%s' "$outcomes" | grep -o '"outcome":"completed"' | wc -l)
+	if [ "$times" -ne 1 ]; then
+		echo "$task was completed $times times"
+		exit 1
+	fi
+	completed=$((completed + 1))
+	if printf '%s' "$outcomes" | grep -q '"outcome":"expired"'; then
+		again=$((again + 1))
+		"$nexus" task attempts "$task"
+	fi
+done
+echo
+echo "$completed tasks, each completed once; $again was taken from a dead agent and done by another; none is lost."
+[ "$completed" -eq 36 ] && [ "$again" -eq 1 ]
