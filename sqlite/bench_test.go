@@ -382,7 +382,7 @@ func (s directStmt) all(b *testing.B, project string) []plainTask {
 	return list
 }
 
-func benchMust(b *testing.B, err error) {
+func benchMust(b testing.TB, err error) {
 	if err != nil {
 		b.Helper()
 		b.Fatal(err)

@@ -35,7 +35,7 @@ var shapes = []shape{
 
 // fill stores n tasks of a shape in a hundred features, in SQL: the benchmarks are
 // about what comes after. Task 10, for which others wait, is escalated.
-func (s shape) fill(b *testing.B, db *store.DB, n int) {
+func (s shape) fill(b testing.TB, db *store.DB, n int) {
 	b.Helper()
 	ctx := context.Background()
 	benchMust(b, db.Projects.Create(ctx, &nexus.Project{ID: "p", Name: "Growth", RootPath: "/src/growth"}))

@@ -30,6 +30,7 @@ var children = map[string]func(args []string) error{
 	"open-at-once":     childOpenAtOnce,
 	"read-twice":       childReadTwice,
 	"relative-path":    childRelativePath,
+	"work-loop":        childWorkLoop,
 	"write-many":       childWriteMany,
 	"write-until-kill": childWriteUntilKill,
 }
