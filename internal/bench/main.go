@@ -30,18 +30,19 @@ func main() {
 		os.Exit(measureMain(os.Args[2:]))
 	}
 	rounds := flag.Int("rounds", 21, "how often to run each whole process")
+	plot := flag.String("plot", "", "`file` for a picture of how the cost grows with the number of tasks, as SVG")
 	folder := flag.String("dir", os.TempDir(), "`folder` for the databases; must be on a disk, not in memory")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *folder, *rounds); err != nil {
+	if err := run(ctx, *folder, *plot, *rounds); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		stop()
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, parent string, rounds int) error {
+func run(ctx context.Context, parent, plot string, rounds int) error {
 	folder, err := os.MkdirTemp(parent, "nexus-bench-")
 	if err != nil {
 		return err
@@ -62,6 +63,10 @@ func run(ctx context.Context, parent string, rounds int) error {
 		{"the suite of all drivers", b.suite},
 		{"applying a plan", b.plan},
 		{"listing", b.list},
+		{"claiming, as whole processes", b.claim},
+		{"the work loop while the tasks grow", b.growth},
+		{"workers together", b.pairs},
+		{"recovering", b.recovery},
 	} {
 		fmt.Fprintf(os.Stderr, "bench: %s …\n", step.name)
 		if err := step.do(); err != nil {
@@ -69,7 +74,7 @@ func run(ctx context.Context, parent string, rounds int) error {
 		}
 	}
 	b.print(os.Stdout, fileSystem(folder))
-	return nil
+	return b.plot(plot)
 }
 
 // bench is one run of the program.
@@ -81,6 +86,7 @@ type bench struct {
 
 	sqlite string // SQLite's version, as the benchmarks print it
 	rows   []row
+	curves []curve
 }
 
 // The programs that are built.

@@ -18,6 +18,7 @@ const (
 	milliseconds unit = " ms"
 	microseconds unit = " µs"
 	megabytes    unit = " MB"
+	perSecond    unit = "/s"
 	count        unit = ""
 )
 
