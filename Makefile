@@ -44,8 +44,12 @@ cross: ## compile for the other platforms
 	done
 
 .PHONY: demo
-demo: build ## a tour, in ./data/nexus.db
+demo: build ## four workers on one plan, one of them killed, in about 20 seconds
 	./examples/demo.sh
+
+.PHONY: tour
+tour: build ## the commands one after the other, in ./data/nexus.db
+	./examples/tour.sh
 
 .PHONY: bench
 bench: ## measure speed and size, and print the table of docs/benchmarks.md

@@ -126,7 +126,8 @@ func (s TaskStatus) InFlight() bool { return s == TaskAssigned || s == TaskInPro
 // SetDefaults gives a new task what it needs and does not have: an id, status
 // pending, size small, priority medium, 50 iterations and 3 attempts at most, an
 // estimate of 15 minutes, and its times, among them those that its status calls
-// for.
+// for. A task that has a time of creation brings its history along; when it was
+// started or ended is then not known, unless it says so.
 func (t *Task) SetDefaults(now time.Time) {
 	if t.ID == "" {
 		t.ID = NewID(KindTask, now)
@@ -138,6 +139,7 @@ func (t *Task) SetDefaults(now time.Time) {
 	setDefault(&t.MaxAttempts, 3)
 	setDefault(&t.EstimatedMinutes, 15)
 	switch {
+	case !t.CreatedAt.IsZero():
 	case t.Status.Ended():
 		setDefault(&t.CompletedAt, seconds(now))
 	case t.Status == TaskInProgress:

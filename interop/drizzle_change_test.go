@@ -14,7 +14,7 @@ import (
 func TestDrizzleUpdatesOurs(t *testing.T) {
 	t.Parallel()
 	db, d, rows := shared(t)
-	foreign := insertForeign(t, d)
+	foreign := followed(insertForeign(t, d))
 
 	for _, table := range contract {
 		name, change := table.Name, foreignUpdates()[table.Name]
@@ -107,7 +107,7 @@ func TestDrizzleMakesOurUpdateStale(t *testing.T) {
 func TestOurUpdateKeepsWhatOthersWrote(t *testing.T) {
 	t.Parallel()
 	db, d, _ := shared(t)
-	rows := insertForeign(t, d)
+	rows := followed(insertForeign(t, d))
 	ctx, name := t.Context(), "renamed"
 	value := 7.5
 
@@ -171,11 +171,45 @@ func TestOurUpdateKeepsWhatOthersWrote(t *testing.T) {
 	}
 }
 
+// What follows from tasks follows from what Drizzle does to them: what they wait
+// for, and how far their feature is.
+func TestDrizzleWorkIsFollowed(t *testing.T) {
+	t.Parallel()
+	db, d, _ := shared(t)
+	task := find(foreignRows()["tasks"], "x-t2").with(row{"project_id": "nexus-p1", "feature_id": "nexus-f2", "status": "queued"})
+	for i, step := range []struct {
+		op   string
+		args request
+		want string // open dependencies of x-2; status and completed tasks of the feature
+	}{
+		{"insert", request{"table": "tasks", "row": task.with(row{"id": "x-2", "depends_on": `["x-1","nexus-t2"]`})}, "2 backlog 0"},
+		{"insert", request{"table": "tasks", "row": task.with(row{"id": "x-1"})}, "2 backlog 0"},
+		{"update", request{"table": "tasks", "id": "x-1", "set": row{"status": "completed"}}, "1 in_progress 1"},
+		{"update", request{"table": "tasks", "id": "nexus-t2", "set": row{"status": "skipped"}}, "0 in_progress 1"},
+		{"upsert", request{"table": "tasks", "row": task.with(row{"id": "x-1", "status": "review"})}, "1 in_progress 0"},
+		{"sql", request{"text": "UPDATE tasks SET status = 'completed' WHERE id LIKE 'x-%'"}, "0 done 2"},
+		{"sql", request{"text": "REPLACE INTO tasks (id, project_id, feature_id, name, status, created_at, updated_at) " +
+			"VALUES ('x-1', 'nexus-p1', 'nexus-f2', 'n', 'merging', 1, 1)"}, "1 in_progress 1"},
+		{"delete", request{"table": "tasks", "id": "nexus-t2"}, "2 in_progress 1"},
+		{"update", request{"table": "tasks", "id": "x-2", "set": row{"depends_on": "x-1"}}, "1 in_progress 1"},
+		{"updateAndRollBack", request{"table": "tasks", "id": "x-1", "set": row{"status": "completed"}}, "1 in_progress 1"},
+		{"update", request{"table": "features", "id": "nexus-f2", "set": row{"completed_tasks": 9}}, "1 in_progress 1"},
+	} {
+		do[any](t, d, step.op, step.args)
+		got := query(t, db, `SELECT t.open_dependencies || ' ' || f.status || ' ' || f.completed_tasks AS at
+			FROM tasks t JOIN features f ON f.id = t.feature_id WHERE t.id = 'x-2'`)[0]["at"]
+		if got != step.want {
+			t.Errorf("after step %d: %v, want %s", i, got, step.want)
+		}
+		mustFollow(t, db)
+	}
+}
+
 // Deleting works in both directions, and cascades as the contract says.
 func TestDrizzleDeletesFromOurs(t *testing.T) {
 	t.Parallel()
 	db, d, rows := shared(t)
-	foreign := insertForeign(t, d)
+	foreign := followed(insertForeign(t, d))
 
 	// No action: a feature that tasks refer to stays.
 	refused(t, d, "FOREIGN KEY constraint failed", "delete", request{"table": "features", "id": "x-f1"})
@@ -259,19 +293,19 @@ func TestOthersAddToOurSchema(t *testing.T) {
 	for _, text := range []string{
 		"CREATE TABLE notes (id TEXT PRIMARY KEY, task_id TEXT REFERENCES tasks (id) ON DELETE CASCADE, text TEXT)",
 		"ALTER TABLE tasks ADD COLUMN colour TEXT DEFAULT 'red'",
-		"INSERT INTO notes VALUES ('n1', 'nexus-t2', 'a note')",
+		"INSERT INTO notes VALUES ('n1', 'nexus-t1', 'a note')",
 		"UPDATE tasks SET colour = 'blue' WHERE id = 'nexus-t2'",
 	} {
 		do[any](t, d, "sql", request{"text": text})
 	}
-	mustRevise(t, db, "tasks", "nexus-t2", 2)
+	mustRevise(t, db, "tasks", "nexus-t2", 1) // a column that Nexus does not know makes no edit of its own stale
 	mustEqual(t, "in the file", rows.plus(nil), stored(t, db))
 	name := "renamed"
 	if _, err := db.Tasks.Update(t.Context(), "nexus-t2", nexus.TaskUpdate{Name: &name}); err != nil {
 		t.Fatal(err)
 	}
 	got := do[any](t, d, "sql", request{"text": "SELECT colour, name, revision FROM tasks WHERE id = 'nexus-t2'"})
-	mustEqual(t, "the task", []row{{"colour": "blue", "name": name, "revision": 3}}, got)
+	mustEqual(t, "the task", []row{{"colour": "blue", "name": name, "revision": 2}}, got)
 
 	_, added, err := db.Tables(t.Context())
 	if err != nil {
@@ -280,7 +314,7 @@ func TestOthersAddToOurSchema(t *testing.T) {
 	if want := "notes"; len(added) == 0 || added[len(added)-1] != want {
 		t.Errorf("Tables lists %v as added, without %s", added, want)
 	}
-	if err := db.Tasks.Delete(t.Context(), "nexus-t2"); err != nil {
+	if err := db.Tasks.Delete(t.Context(), "nexus-t1"); err != nil {
 		t.Fatal(err)
 	}
 	mustEqual(t, "notes", []row{{"n": 0}}, do[any](t, d, "sql", request{"text": "SELECT count(*) AS n FROM notes"}))

@@ -132,6 +132,7 @@ func shared(t testing.TB) (*store.DB, *drizzle, content) {
 	db := openNexus(t, path)
 	rows := fillWithNexus(t, db)
 	mustEqual(t, "what Nexus stored", rows.plus(nil), stored(t, db))
+	t.Cleanup(func() { mustFollow(t, db) })
 	return db, startDrizzle(t, path), rows
 }
 
@@ -197,7 +198,7 @@ func relations(c content) map[string][]map[string]any {
 func TestDrizzleInsertsIntoOurs(t *testing.T) {
 	t.Parallel()
 	db, d, rows := shared(t)
-	foreign := insertForeign(t, d)
+	foreign := followed(insertForeign(t, d))
 
 	mustEqual(t, "in the file", rows.plus(foreign), stored(t, db))
 	mustEqual(t, "read by Drizzle", rows.plus(foreign), do[content](t, d, "read", nil))

@@ -31,7 +31,7 @@ func fillWithNexus(t testing.TB, db *store.DB) content {
 	features := []*nexus.Feature{
 		{
 			ID: "nexus-f1", ProjectID: "nexus-p1", Name: awkward, Description: awkward, Priority: nexus.PriorityMust,
-			Status: nexus.FeatureAIReview, EstimatedTasks: 7, CompletedTasks: 3, CreatedAt: at(1), UpdatedAt: at(2),
+			Status: nexus.FeatureAIReview, EstimatedTasks: 7, CompletedTasks: 1, CreatedAt: at(1), UpdatedAt: at(2),
 			PlanKey: "f",
 		},
 		{ID: "nexus-f2", ProjectID: "nexus-p1", Name: "f2"},
@@ -48,12 +48,13 @@ func fillWithNexus(t testing.TB, db *store.DB) content {
 			ID: "nexus-t1", ProjectID: "nexus-p1", FeatureID: "nexus-f1", SubFeatureID: "nexus-u1",
 			Name: awkward, Description: awkward, Status: nexus.TaskCompleted, Size: nexus.SizeAtomic,
 			AssignedAgent: "nexus-a1", WorktreePath: "/wt/1", BranchName: "feature/1",
-			DependsOn: []string{"nexus-t2", awkwardID}, BlockedBy: awkward,
+			DependsOn: []string{"nexus-t2", "nexus-" + awkwardID}, BlockedBy: awkward,
 			QAIterations: 2, MaxIterations: 9, EstimatedMinutes: 30, ActualMinutes: minutes,
 			StartedAt: at(2), CompletedAt: at(3), CreatedAt: at(1), UpdatedAt: at(3),
 			Priority: nexus.PriorityCritical, Metadata: `{"k": 1}`, PlanKey: "t",
 		},
 		{ID: "nexus-t2", ProjectID: "nexus-p1", Name: "t2"},
+		{ID: "nexus-" + awkwardID, ProjectID: "nexus-p1", Name: "t3"},
 	}
 	agents := []*nexus.Agent{
 		{
@@ -143,6 +144,10 @@ func foreignRows() content {
 				"id": "x-f2", "project_id": "x-p1", "name": "f2", "description": nil, "priority": "P0",
 				"status": "ready", "estimated_tasks": 0, "completed_tasks": 12, "created_at": day, "updated_at": day,
 			},
+			{
+				"id": "x-f3", "project_id": "x-p1", "name": "f3", "description": nil, "priority": "could",
+				"status": "backlog", "estimated_tasks": 0, "completed_tasks": 13, "created_at": day, "updated_at": day,
+			},
 		},
 		"sub_features": {
 			{
@@ -224,6 +229,27 @@ func foreignRows() content {
 			},
 		},
 	}
+}
+
+// followed returns c with what follows in our file: the completed tasks of
+// features that have tasks are counted, whatever is written there.
+func followed(c content) content {
+	after := c.plus(nil)
+	for i, f := range after["features"] {
+		tasks, completed := 0, 0
+		for _, t := range c["tasks"] {
+			if t["feature_id"] == f["id"] {
+				tasks++
+				if t["status"] == "completed" {
+					completed++
+				}
+			}
+		}
+		if tasks > 0 {
+			after["features"][i] = f.with(row{"completed_tasks": completed})
+		}
+	}
+	return after
 }
 
 // foreignReadings returns what of foreignRows the services show in another way

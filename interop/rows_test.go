@@ -14,6 +14,7 @@ import (
 	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/sqlite"
 	"github.com/seed-c8812374/nexus/store"
+	"github.com/seed-c8812374/nexus/storetest"
 )
 
 // row is a row as the contract has it, by column: strings, numbers and nil.
@@ -69,6 +70,15 @@ func closeNexus(t testing.TB, db *store.DB) {
 	}
 	if err := db.Close(); err != nil {
 		t.Errorf("Close: %v", err)
+	}
+}
+
+// mustFollow checks what Nexus derives from what others write.
+func mustFollow(t testing.TB, db *store.DB) {
+	t.Helper()
+	err := storetest.CheckDerived(context.WithoutCancel(t.Context()), db)
+	if err != nil && nexus.CodeOf(err) != nexus.CodeClosed {
+		t.Error(err)
 	}
 }
 

@@ -84,6 +84,7 @@ func TestChangesExactly(t *testing.T) {
 		{`"depends_on": []`, `"depends_on": ["api"]`, "tasks", "database", row{"depends_on": `["tasks/api"]`}},
 		{`"metadata": "text"`, `"metadata": {}`, "tasks", "api", row{"metadata": "{}"}},
 		{`"max_iterations": 9`, `"max_iterations": 1`, "tasks", "form", row{"max_iterations": int64(1)}},
+		{`"max_attempts": 4`, `"max_attempts": 1`, "tasks", "form", row{"max_attempts": int64(1)}},
 		{`"size": "atomic"`, `"size": "small"`, "tasks", "form", row{"size": "small"}},
 		{`"priority": "low"`, `"priority": "medium"`, "tasks", "api", row{"priority": int64(2)}},
 		{`"key": "api",`, `"key": "api", "feature": "pay",`, "tasks", "api", row{"feature_id": "features/pay"}},
@@ -107,9 +108,17 @@ func TestChangesExactly(t *testing.T) {
 				r[column] = value
 			}
 			w.later()
-			r["revision"] = int64(2)
-			if _, has := r["updated_at"]; has {
-				r["updated_at"] = w.clock.Load()
+			changed := []row{r}
+			if test.want["feature_id"] != nil { // what the feature is at follows from its tasks, one of which is done
+				f := want["features"]["pay"]
+				f["completed_tasks"], f["status"] = int64(1), "in_progress"
+				changed = append(changed, f)
+			}
+			for _, r := range changed {
+				r["revision"] = int64(2)
+				if _, has := r["updated_at"]; has {
+					r["updated_at"] = w.clock.Load()
+				}
 			}
 			report := w.must(strings.Replace(everything, test.old, test.new, 1))
 			for _, table := range tables {

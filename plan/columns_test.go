@@ -25,8 +25,8 @@ const everything = `{
   "tasks": [
     {"key": "form", "feature": "pay", "sub_feature": "card", "depends_on": ["api", "database"],
      "name": "Write the form", "description": "With\nlines", "status": "blocked", "size": "atomic",
-     "priority": "critical", "estimated_minutes": 45, "max_iterations": 9, "branch_name": "form",
-     "worktree_path": "../form", "metadata": { "b" :[1, 1.0,"\u0041"], "a":null }},
+     "priority": "critical", "estimated_minutes": 45, "max_iterations": 9, "max_attempts": 4,
+     "branch_name": "form", "worktree_path": "../form", "metadata": { "b" :[1, 1.0,"\u0041"], "a":null }},
     {"key": "api", "name": "Write the API", "status": "completed", "priority": "low", "metadata": "text"},
     {"key": "database", "name": "Choose a database", "status": "in_progress", "priority": "high", "depends_on": []}
   ],
@@ -55,7 +55,7 @@ func TestEveryFieldArrives(t *testing.T) {
 			"created_at": now, "updated_at": now, "feature_id": nil, "sub_feature_id": nil, "depends_on": nil,
 			"description": nil, "size": "small", "estimated_minutes": int64(15), "max_iterations": int64(50),
 			"branch_name": nil, "worktree_path": nil, "metadata": nil, "assigned_agent": nil, "blocked_by": nil,
-			"qa_iterations": int64(0), "actual_minutes": nil, "started_at": nil, "completed_at": nil,
+			"max_attempts": int64(3), "failed_attempts": int64(0), "qa_iterations": int64(0), "actual_minutes": nil, "started_at": nil, "completed_at": nil,
 		}
 		for column, value := range given {
 			r[column] = value
@@ -83,7 +83,7 @@ func TestEveryFieldArrives(t *testing.T) {
 				"feature_id": "features/pay", "sub_feature_id": "sub_features/card",
 				"depends_on": `["tasks/api","tasks/database"]`, "description": "With\nlines", "status": "blocked",
 				"size": "atomic", "priority": int64(0), "estimated_minutes": int64(45), "max_iterations": int64(9),
-				"branch_name": "form", "worktree_path": "../form",
+				"max_attempts": int64(4), "branch_name": "form", "worktree_path": "../form",
 				"metadata": `{ "b" :[1, 1.0,"\u0041"], "a":null }`, // to the byte
 			}),
 			"api": task("api", "Write the API", row{
@@ -128,7 +128,7 @@ func TestDefaults(t *testing.T) {
 		{"sub_features", "s", row{"status": "backlog", "description": nil}},
 		{"tasks", "t", row{
 			"status": "pending", "size": "small", "priority": int64(2), "estimated_minutes": int64(15),
-			"max_iterations": int64(50), "depends_on": nil, "feature_id": nil, "sub_feature_id": nil, "metadata": nil,
+			"max_iterations": int64(50), "max_attempts": int64(3), "depends_on": nil, "feature_id": nil, "sub_feature_id": nil, "metadata": nil,
 		}},
 		{"tasks", "u", row{"feature_id": "features/f", "sub_feature_id": "sub_features/s"}}, // the sub-feature's feature
 		{"requirements", "r", row{
@@ -155,7 +155,7 @@ func TestNullMembers(t *testing.T) {
 	  "sub_features": [{"key": "s", "feature": "f", "name": "S", "description": null, "status": null}],
 	  "tasks": [
 	    {"key": "t", "name": "T", "feature": null, "sub_feature": null, "depends_on": null, "description": null,
-	     "status": null, "size": null, "priority": null, "estimated_minutes": null, "max_iterations": null,
+	     "status": null, "size": null, "priority": null, "estimated_minutes": null, "max_iterations": null, "max_attempts": null,
 	     "branch_name": null, "worktree_path": null, "metadata": null},
 	    {"key": "u", "sub_feature": "s", "name": "U"}],
 	  "requirements": [{"key": "r", "description": "R", "category": null, "priority": null, "source": null, "linked_features": null, "validated": null}]
@@ -175,7 +175,7 @@ func TestNullMembers(t *testing.T) {
 	w.unchanged(func() {
 		// A list's null items would be wrong, as is a null for what must be there.
 		values := regexp.MustCompile(`"(description|mode|root_path|repository_url|priority|estimated_tasks|size|estimated_minutes|` +
-			`max_iterations|branch_name|worktree_path|source|validated|depends_on|linked_features|metadata|sub_feature)": ` +
+			`max_iterations|max_attempts|branch_name|worktree_path|source|validated|depends_on|linked_features|metadata|sub_feature)": ` +
 			`("[^"]*"|\d+|true|\[[^]]*\]|\{ [^}]*\})`)
 		w.must(values.ReplaceAllString(everything, `"$1": null`))
 	})

@@ -17,6 +17,7 @@ import (
 	"github.com/seed-c8812374/nexus/sqlite"
 	"github.com/seed-c8812374/nexus/store"
 	"github.com/seed-c8812374/nexus/store/driver"
+	"github.com/seed-c8812374/nexus/storetest"
 )
 
 var background = context.Background()
@@ -49,7 +50,7 @@ func newWorkshop(t testing.TB) *workshop {
 	}
 	w.DB = db
 	t.Cleanup(func() {
-		if err := db.Close(); err != nil {
+		if err := errors.Join(storetest.CheckDerived(background, db), db.Close()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -88,7 +89,8 @@ func (w *workshop) must(text string) *plan.Report {
 // row is a row as the database has it, by column.
 type row map[string]any
 
-// rows returns all rows of a table, in the order of their ids.
+// rows returns all rows of a table, in the order of their ids, without the column
+// that Nexus itself does not read.
 func (w *workshop) rows(table string) (list []row) {
 	w.t.Helper()
 	err := w.View(background, func(tx *store.Tx) error {
@@ -97,6 +99,7 @@ func (w *workshop) rows(table string) (list []row) {
 			for i, name := range r.Columns() {
 				values[name] = r.Value(i)
 			}
+			delete(values, "open_dependencies")
 			list = append(list, values)
 			return nil
 		})

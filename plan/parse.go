@@ -195,6 +195,7 @@ func (p *parser) task(n *jsontree.Node, path string) {
 		"priority":          text(p, &e.Fields.Priority),
 		"estimated_minutes": p.number(&e.Fields.EstimatedMinutes),
 		"max_iterations":    p.number(&e.Fields.MaxIterations),
+		"max_attempts":      p.number(&e.Fields.MaxAttempts),
 		"branch_name":       text(p, &e.Fields.BranchName),
 		"worktree_path":     text(p, &e.Fields.WorktreePath),
 		"metadata":          p.raw(&e.Fields.Metadata),

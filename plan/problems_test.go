@@ -105,7 +105,7 @@ func TestProblemsOfForm(t *testing.T) {
 			{3, "features[1].project_id", another + "description, estimated_tasks, key, name, priority, status"},
 			{4, "sub_features[0].priority", another + "description, feature, key, name, status"},
 			{5, "tasks[0].blocked_by", another + "branch_name, depends_on, description, estimated_minutes, feature, " +
-				"key, max_iterations, metadata, name, priority, size, status, sub_feature, worktree_path"},
+				"key, max_attempts, max_iterations, metadata, name, priority, size, status, sub_feature, worktree_path"},
 			{6, "tasks[0].", another},
 			{7, "requirements[0].name", another + "category, description, key, linked_features, priority, source, validated"},
 		}},
@@ -116,7 +116,7 @@ func TestProblemsOfForm(t *testing.T) {
   "sub_features": [{"key": «20»1, "feature": «21»1, "name": «22»1, "description": «23»1, "status": «24»1}, «25»"s"],
   "tasks": [{"key": «30»1, "feature": «31»1, "sub_feature": «32»1, "depends_on": [«33»1, "ok", «34»null, «35»["x"]], "name": «36»1,
     "description": «37»1, "status": «38»1, "size": «39»1, "priority": «40»1, "estimated_minutes": «41»true,
-    "max_iterations": «42»"9", "branch_name": «43»1, "worktree_path": «44»1}, {"depends_on": «45»"x"}, «46»[]],
+    "max_iterations": «42»"9", "max_attempts": «47»"9", "branch_name": «43»1, "worktree_path": «44»1}, {"depends_on": «45»"x"}, «46»[]],
   "requirements": [{"key": «50»1, "category": «51»1, "description": «52»1, "priority": «53»1, "source": «54»1,
     "linked_features": [«55»1], "validated": «56»"true"}, {"linked_features": «57»{}}, «58»1]
 }`, []flaw{
@@ -154,6 +154,7 @@ func TestProblemsOfForm(t *testing.T) {
 			{40, "tasks[0].priority", "must be a text"},
 			{41, "tasks[0].estimated_minutes", "must be a number, not true or false"},
 			{42, "tasks[0].max_iterations", "must be a number, not a text"},
+			{47, "tasks[0].max_attempts", "must be a number, not a text"},
 			{43, "tasks[0].branch_name", "must be a text"},
 			{44, "tasks[0].worktree_path", "must be a text"},
 			{45, "tasks[1].depends_on", "must be a list, not a text"},

@@ -119,7 +119,7 @@ func TestProblemsOfContent(t *testing.T) {
   "features": [{"key": "f", "name": "F", "priority": «3»"high", "status": «4»"pending", "estimated_tasks": «5»-1}],
   "sub_features": [{"key": "s", "feature": "f", "name": "S", "status": «6»"ready"}],
   "tasks": [{"key": "t", "name": "T", "status": «7»"queued", "size": «8»"large", "priority": «9»"must",
-    "estimated_minutes": «10»-1, "max_iterations": «11»-50}],
+    "estimated_minutes": «10»-1, "max_iterations": «11»-50, "max_attempts": «14»-1}],
   "requirements": [{"key": "r", "description": "R", "priority": «12»"must", "category": «13»" "}]}`, []flaw{
 			{1, "project.mode", `is "new"; it must be one of genesis, evolution`},
 			{2, "project.status", `is "interviewing"; it must be one of`},
@@ -132,6 +132,7 @@ func TestProblemsOfContent(t *testing.T) {
 			{9, "tasks[0].priority", "it must be one of critical, high, medium, low"},
 			{10, "tasks[0].estimated_minutes", "cannot be negative"},
 			{11, "tasks[0].max_iterations", "cannot be negative"},
+			{14, "tasks[0].max_attempts", "cannot be negative"},
 			{12, "requirements[0].priority", "it must be one of critical, high, medium, low"},
 			{13, "requirements[0].category", "is required"},
 		}},

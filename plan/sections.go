@@ -116,7 +116,9 @@ func (a *applier) tasks(project string, features *section[nexus.Feature, nexus.F
 		if was != nil { // what has become of it is not the plan's
 			u.Status, u.StartedAt, u.CompletedAt, u.BlockedBy = nil, nil, nil, nil
 		}
-		for field, n := range map[string]*int{"estimated_minutes": u.EstimatedMinutes, "max_iterations": u.MaxIterations} {
+		for field, n := range map[string]*int{
+			"estimated_minutes": u.EstimatedMinutes, "max_iterations": u.MaxIterations, "max_attempts": u.MaxAttempts,
+		} {
 			if n != nil && *n == 0 {
 				s.problem(i, field, "is 0; leave it out for the default")
 			}

@@ -16,7 +16,7 @@ import (
 var pools = map[string][]any{
 	"name": {"N"}, "description": {"D"}, "feature": {"a"}, "sub_feature": {"a", "", nil},
 	"depends_on": {[]string{}, []string{"a"}, []string{"b", "c"}, nil}, "linked_features": {[]string{}, []string{"a"}, []string{"a", "a"}, nil},
-	"estimated_tasks": {0, 1, nil}, "estimated_minutes": {0, 1, nil}, "max_iterations": {0, 50, nil},
+	"estimated_tasks": {0, 1, nil}, "estimated_minutes": {0, 1, nil}, "max_iterations": {0, 50, nil}, "max_attempts": {0, 3, nil},
 	"status": {"completed", "", nil}, "mode": {"genesis", "", nil}, "size": {"small", "", nil}, "category": {"x", "", nil},
 	"priority": {"", nil}, "root_path": {"/", "", nil}, "validated": {true, false, nil},
 	"metadata": {0, "", false, nil, []string{}}, "repository_url": {"", "x"}, "branch_name": {"", "x"}, "worktree_path": {"", "x"}, "source": {"", "x"},
@@ -56,7 +56,7 @@ func TestSloppyPlans(t *testing.T) {
 			"features":     list(1, "name", "description", "priority", "status", "estimated_tasks"),
 			"sub_features": list(2, "name", "feature", "description", "status"),
 			"tasks": list(1, "name", "feature", "sub_feature", "depends_on", "description", "status", "size", "priority",
-				"estimated_minutes", "max_iterations", "branch_name", "worktree_path", "metadata"),
+				"estimated_minutes", "max_iterations", "max_attempts", "branch_name", "worktree_path", "metadata"),
 			"requirements": list(1, "description", "category", "priority", "source", "linked_features", "validated"),
 		})
 		if err != nil {

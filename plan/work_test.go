@@ -53,7 +53,7 @@ func TestTaskMovesToAnotherFeature(t *testing.T) {
 func TestNoSilentDefaults(t *testing.T) {
 	t.Parallel()
 	w := newWorkshop(t)
-	for _, field := range []string{`"estimated_minutes": 0`, `"max_iterations": 0`, `"size": ""`, `"priority": ""`, `"status": ""`} {
+	for _, field := range []string{`"estimated_minutes": 0`, `"max_iterations": 0`, `"max_attempts": 0`, `"size": ""`, `"priority": ""`, `"status": ""`} {
 		_, err := w.try(`{"project": {"name": "P"}, "tasks": [{"key": "a", "name": "A", `+field+`}]}`, plan.Options{})
 		wantCode(t, err, nexus.CodeInvalid)
 		column := strings.Trim(strings.Split(field, ":")[0], `"`)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -33,17 +34,19 @@ func TestConformance(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		storetest.Run(t, func(t *testing.T) *store.DB {
+		storetest.Run(t, func(t *testing.T, now func() time.Time) *store.DB {
 			path := filepath.Join(t.TempDir(), "nexus.db")
 			if err := os.WriteFile(path, empty, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			return openSuite(t, path, nil)
+			return openSuite(t, path, func(o *sqlite.Options) { o.Now = now })
 		})
 	})
 	t.Run("Memory", func(t *testing.T) {
 		t.Parallel()
-		storetest.Run(t, func(t *testing.T) *store.DB { return openSuite(t, sqlite.Memory, nil) })
+		storetest.Run(t, func(t *testing.T, now func() time.Time) *store.DB {
+			return openSuite(t, sqlite.Memory, func(o *sqlite.Options) { o.Now = now })
+		})
 	})
 }
 

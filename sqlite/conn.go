@@ -108,8 +108,11 @@ func (c *conn) lost() bool { return c.inTx && c.sq.AutocommitEnabled() }
 
 // failed is the error to return for err, which SQLite returned.
 func (c *conn) failed(ctx context.Context, err error) error {
-	if ctx.Err() != nil && sqlite.ErrCode(err).ToPrimary() == sqlite.ResultInterrupt {
-		return canceled(ctx)
+	if ctx.Err() != nil {
+		switch sqlite.ErrCode(err).ToPrimary() {
+		case sqlite.ResultInterrupt, sqlite.ResultError: // the latter while it reads the schema
+			return canceled(ctx)
+		}
 	}
 	return classify(c.path, err)
 }

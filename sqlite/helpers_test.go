@@ -212,10 +212,17 @@ func dump(t testing.TB, path string) map[string][]string {
 		"version": rows(t, path, "SELECT user_version, application_id FROM pragma_user_version, pragma_application_id"),
 	}
 	c := otherProgram(t, path)
-	var tables []string
-	err := sqlitex.Execute(c, "SELECT name FROM sqlite_master WHERE type = 'table'", &sqlitex.ExecOptions{
+	queries := make(map[string]string)
+	const tables = `
+		SELECT m.name, l.wr FROM sqlite_master m JOIN pragma_table_list l ON l.schema = 'main' AND l.name = m.name
+		WHERE m.type = 'table'`
+	err := sqlitex.Execute(c, tables, &sqlitex.ExecOptions{
 		ResultFunc: func(s *zombiezen.Stmt) error {
-			tables = append(tables, s.ColumnText(0))
+			table := "`" + s.ColumnText(0) + "`"
+			queries[s.ColumnText(0)] = "SELECT rowid, * FROM " + table + " ORDER BY rowid"
+			if s.ColumnBool(1) { // WITHOUT ROWID; they come by their primary key
+				queries[s.ColumnText(0)] = "SELECT * FROM " + table
+			}
 			return nil
 		},
 	})
@@ -225,8 +232,8 @@ func dump(t testing.TB, path string) map[string][]string {
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for _, table := range tables {
-		all["rows of "+table] = rows(t, path, "SELECT rowid, * FROM `"+table+"` ORDER BY rowid")
+	for table, query := range queries {
+		all["rows of "+table] = rows(t, path, query)
 	}
 	return all
 }

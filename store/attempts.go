@@ -115,6 +115,10 @@ func fenced(ctx context.Context, c driver.Conn, task string, epoch int64) error 
 		return err
 	}
 	e := &nexus.Error{Code: nexus.CodeFenced, Kind: nexus.KindTask, ID: task}
+	status := string(t.Status)
+	if t.Status.InFlight() && t.AssignedAgent != "" { // another program's doing
+		status += ", by " + t.AssignedAgent
+	}
 	switch {
 	case now != nil && epoch == 0:
 		e.Message = fmt.Sprintf("is %s's, with epoch %d", now.AgentID, now.Epoch)
@@ -123,14 +127,14 @@ func fenced(ctx context.Context, c driver.Conn, task string, epoch int64) error 
 		e.Message = fmt.Sprintf("is not held with epoch %d: it is %s's, with epoch %d", epoch, now.AgentID, now.Epoch)
 		e.Hint = "stop working on it; nothing was changed"
 	default:
-		e.Message = fmt.Sprintf("is not held with epoch %d: nobody holds it, and its status is %s", epoch, t.Status)
+		e.Message = fmt.Sprintf("is not held with epoch %d: nobody holds it, and its status is %s", epoch, status)
 		e.Hint = "claim it again before going on; nothing was changed"
 		if past, err := readAttempt(ctx, c, selectAttempt+` WHERE a.epoch = $1 AND a.task_id = $2`,
 			driver.Int(epoch), driver.Text(task)); err != nil {
 			return err
 		} else if past != nil {
 			e.Message = fmt.Sprintf("is not held with epoch %d any more: that attempt was %s at %s, and the task is %s",
-				epoch, past.Outcome, past.EndedAt.Truncate(time.Second).Format(time.RFC3339), t.Status)
+				epoch, past.Outcome, past.EndedAt.Truncate(time.Second).Format(time.RFC3339), status)
 		}
 	}
 	if now != nil {

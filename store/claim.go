@@ -21,13 +21,15 @@ import (
 // is no error. Codes: CodeInvalid; for a named task also CodeNotFound, and
 // CodeNotReady, whose Stored is the attempt of the agent that holds it.
 //
-// Calling it again claims other tasks; within [Once] it returns the same.
+// Calling it again claims other tasks; within [Once] it returns the same, as far as
+// JSON shows it: times to the second, and no Lease.
 func (s *Tasks) Claim(ctx context.Context, r nexus.ClaimRequest) (claims []nexus.Claim, err error) {
 	r.SetDefaults()
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
 	err = s.run.write(ctx, func(c driver.Conn, _ *settlement) error {
+		claims = nil // when this runs a second time, another may have been faster
 		now := s.now()
 		if _, err := expire(ctx, c, now); err != nil {
 			return err

@@ -19,6 +19,16 @@ type Column struct {
 	Default  string // as SQL; empty if there is none
 }
 
+// DerivedColumns returns the further columns of an entity's table: those that
+// triggers keep, for SQL to search by. Services neither read nor write them, so
+// no entity has them.
+func DerivedColumns(kind nexus.Kind) []Column {
+	if kind == nexus.KindTask {
+		return []Column{{Name: "open_dependencies", Type: "INTEGER", Default: "0"}}
+	}
+	return nil
+}
+
 // column is a Column with its place in the entity E.
 type column[E any] struct {
 	Column

@@ -50,12 +50,13 @@ func (e *explainer) reasons(t *nexus.Task, agent string) ([]nexus.Reason, error)
 	if err != nil {
 		return nil, err
 	}
-	over := held != nil && !held.LeaseUntil.After(e.now)
+	alive := held != nil && held.LeaseUntil.After(e.now)
+	over := held != nil && !alive && t.Status.InFlight() // the status of another program stays when it is taken back
 	switch {
-	case held != nil && !over:
+	case alive:
 		add(nexus.CauseClaimed, "%s is at work on it, with epoch %d, until %s at least",
 			held.AgentID, held.Epoch, held.LeaseUntil.Truncate(time.Second).Format(time.RFC3339))
-	case over && t.FailedAttempts+1 >= t.MaxAttempts:
+	case over && t.FailedAttempts >= t.MaxAttempts-1:
 		add(nexus.CauseStatus, "%s has been silent for too long, and it was the last of %s; it will be escalated",
 			held.AgentID, counted(t.MaxAttempts, "attempt"))
 	case over, t.Status == nexus.TaskPending:
@@ -85,7 +86,9 @@ func (e *explainer) reasons(t *nexus.Task, agent string) ([]nexus.Reason, error)
 	if err != nil {
 		return nil, err
 	}
-	if project != nil && slices.Contains(stoppedProjects, project.Status) {
+	if project == nil {
+		add(nexus.CauseProject, "its project %s does not exist", t.ProjectID)
+	} else if slices.Contains(stoppedProjects, project.Status) {
 		add(nexus.CauseProject, "its project %s is %s", project.ID, project.Status)
 	}
 	waiting, err := e.openDependencies(t.ID)

@@ -107,7 +107,7 @@ func expiredTasks(ctx context.Context, c driver.Conn, filter nexus.ReadyFilter, 
 	w.condition("a.ended_us IS NULL AND a.lease_until_us <= ?", now)
 	w.raw("t.id = a.task_id AND p.id = t.project_id")
 	w.raw("t.status IN ('assigned', 'in_progress') AND t.open_dependencies = 0 AND coalesce(t.blocked_by, '') = ''")
-	w.raw("t.failed_attempts + 1 < t.max_attempts")
+	w.raw("t.failed_attempts < t.max_attempts - 1")
 	w.raw(goesOn)
 	equal(&w, "t.project_id", filter.ProjectID)
 	w.ready(filter)

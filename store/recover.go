@@ -83,11 +83,16 @@ type recovery struct {
 	conn     driver.Conn
 	now      time.Time
 	report   *nexus.Recovery
-	lost     []*nexus.Attempt // that were taken back
+	lost     []*nexus.Attempt // that were taken back because nothing was heard of them
 	projects map[string]bool  // that they were for
 }
 
 func (x *recovery) run(r nexus.RecoverRequest) (err error) {
+	// Before their work is taken back, which looks like a sign of life.
+	named, err := x.namedAgents(r)
+	if err != nil {
+		return err
+	}
 	if x.report.MendedLeases, err = mendLeases(x.ctx, x.conn, x.now); err != nil {
 		return err
 	}
@@ -119,7 +124,7 @@ func (x *recovery) run(r nexus.RecoverRequest) (err error) {
 	if err := x.terminate(); err != nil {
 		return err
 	}
-	if err := x.terminateNamed(r); err != nil {
+	if err := x.terminateNamed(named); err != nil {
 		return err
 	}
 	if err := x.pauseSessions(r.All); err != nil {
@@ -146,7 +151,9 @@ func (x *recovery) takeBack(a *nexus.Attempt, outcome nexus.Outcome, reason stri
 	if err != nil {
 		return err
 	}
-	x.lost = append(x.lost, a)
+	if outcome == nexus.OutcomeExpired {
+		x.lost = append(x.lost, a)
+	}
 	x.report.Tasks = append(x.report.Tasks, nexus.RecoveredTask{
 		TaskID: t.ID, Name: t.Name, AgentID: a.AgentID, Epoch: a.Epoch, ClaimedAt: a.ClaimedAt,
 		LastSign: lastSign(a), Became: t.Status, Reason: reason, Progress: a.Progress,
@@ -194,14 +201,15 @@ func (x *recovery) takeUnclaimed(r nexus.RecoverRequest) error {
 	return nil
 }
 
-const terminateAgent = `
+const terminateSilent = `
 	UPDATE agents SET
 		status = 'terminated', terminated_at = $2, termination_reason = $3, current_task_id = NULL, revision = revision + 1
-	WHERE id = $1 AND status <> 'terminated' AND last_activity_at <= $4
+	WHERE id = $1 AND status <> 'terminated' AND (last_activity_at <= $4 OR last_activity_at > $2)
 		AND NOT EXISTS (SELECT 1 FROM task_attempts a WHERE a.agent_id = agents.id AND a.ended_us IS NULL)`
 
 // terminate ends the agents whose work was taken back, unless they hold other work
-// or have given a sign of life since.
+// or have given a sign of life since. One in the future is from a clock that was
+// ahead, and says nothing.
 func (x *recovery) terminate() error {
 	last := make(map[string]*nexus.Attempt)
 	var order []string
@@ -209,43 +217,76 @@ func (x *recovery) terminate() error {
 		if last[a.AgentID] == nil {
 			order = append(order, a.AgentID)
 		}
-		last[a.AgentID] = a
+		// Their leases may differ in length.
+		if last[a.AgentID] == nil || lastSign(a).After(lastSign(last[a.AgentID])) {
+			last[a.AgentID] = a
+		}
 	}
 	for _, id := range order {
 		a := last[id]
 		reason := fmt.Sprintf("gave no sign of life since %s, while working on %s",
 			lastSign(a).Truncate(time.Second).Format(time.RFC3339), a.TaskID)
-		if err := x.terminateAgent(id, reason, lastSign(a)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// terminateNamed ends the agents that the request names.
-func (x *recovery) terminateNamed(r nexus.RecoverRequest) error {
-	named := r.AgentIDs
-	if r.All {
-		var err error
-		named, err = ids(x.ctx, x.conn, `SELECT id FROM agents WHERE status IN ('assigned', 'working', 'waiting') ORDER BY id`)
+		n, err := x.conn.Exec(x.ctx, terminateSilent,
+			driver.Text(id), driver.Int(x.now.Unix()), driver.Text(reason), driver.Int(lastSign(a).Unix()))
 		if err != nil {
 			return err
 		}
-	}
-	for _, id := range named {
-		if err := x.terminateAgent(id, "declared dead", x.now.Add(time.Second)); err != nil {
-			return err
+		if n > 0 {
+			x.report.Agents = append(x.report.Agents, nexus.DeadAgent{AgentID: id, LastSign: lastSign(a), Reason: reason})
 		}
 	}
 	return nil
 }
 
-func (x *recovery) terminateAgent(id, reason string, silentSince time.Time) error {
-	n, err := x.conn.Exec(x.ctx, terminateAgent, driver.Text(id), driver.Int(x.now.Unix()), driver.Text(reason), driver.Int(silentSince.Unix()))
-	if err == nil && n > 0 {
-		x.report.Agents = append(x.report.Agents, nexus.DeadAgent{AgentID: id, LastSign: silentSince, Reason: reason})
+const (
+	selectNamed = `SELECT id, last_activity_at FROM agents WHERE id = $1`
+	selectBusy  = `
+		SELECT id, last_activity_at FROM agents
+		WHERE status IN ('assigned', 'working', 'waiting')
+			OR EXISTS (SELECT 1 FROM task_attempts a WHERE a.agent_id = agents.id AND a.ended_us IS NULL)
+		ORDER BY id`
+
+	terminateNamed = `
+		UPDATE agents SET
+			status = 'terminated', terminated_at = $2, termination_reason = $3, current_task_id = NULL,
+			last_activity_at = $4, revision = revision + 1
+		WHERE id = $1 AND status <> 'terminated'`
+)
+
+// namedAgents are the agents that the request calls dead.
+func (x *recovery) namedAgents(r nexus.RecoverRequest) (named []nexus.DeadAgent, err error) {
+	read := func(sql string, args ...driver.Arg) error {
+		return x.conn.Query(x.ctx, sql, args, func(r driver.Row) error {
+			named = append(named, nexus.DeadAgent{
+				AgentID: r.Text(0), LastSign: time.Unix(r.Int(1), 0).UTC(), Reason: "declared dead",
+			})
+			return nil
+		})
 	}
-	return err
+	if r.All {
+		return named, read(selectBusy)
+	}
+	for _, id := range r.AgentIDs {
+		if err := read(selectNamed, driver.Text(id)); err != nil {
+			return nil, err
+		}
+	}
+	return named, nil
+}
+
+// terminateNamed ends the agents that the request calls dead.
+func (x *recovery) terminateNamed(named []nexus.DeadAgent) error {
+	for _, a := range named {
+		n, err := x.conn.Exec(x.ctx, terminateNamed,
+			driver.Text(a.AgentID), driver.Int(x.now.Unix()), driver.Text(a.Reason), driver.Int(a.LastSign.Unix()))
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			x.report.Agents = append(x.report.Agents, a)
+		}
+	}
+	return nil
 }
 
 // pauseSessions pauses the active sessions of projects that have lost work and in

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/sqlite"
@@ -20,26 +21,26 @@ import (
 func TestRunTwice(t *testing.T) {
 	t.Parallel()
 	template := filepath.Join(t.TempDir(), "template.db") // migrated once, not for each test
-	if err := openFile(t, template).Close(); err != nil {
+	if err := openFile(t, template, storetest.Now).Close(); err != nil {
 		t.Fatal(err)
 	}
 	empty, err := os.ReadFile(template)
 	if err != nil {
 		t.Fatal(err)
 	}
-	storetest.Run(t, func(t *testing.T) *store.DB {
+	storetest.Run(t, func(t *testing.T, now func() time.Time) *store.DB {
 		path := filepath.Join(t.TempDir(), "nexus.db")
 		if err := os.WriteFile(path, empty, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return store.New(twice{openFile(t, path)}, storetest.Now)
+		return store.New(twice{openFile(t, path, now)}, now)
 	})
 }
 
 // openFile opens a database that is closed when the test ends.
-func openFile(t *testing.T, path string) *store.DB {
+func openFile(t *testing.T, path string, now func() time.Time) *store.DB {
 	t.Helper()
-	db, err := sqlite.Open(t.Context(), path, &sqlite.Options{NoSync: true, Now: storetest.Now})
+	db, err := sqlite.Open(t.Context(), path, &sqlite.Options{NoSync: true, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +112,7 @@ func values(args []driver.Arg) []any {
 func TestRunTwiceIsNoticed(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	db, runs := store.New(twice{openFile(t, filepath.Join(t.TempDir(), "nexus.db"))}, storetest.Now), 0
+	db, runs := store.New(twice{openFile(t, filepath.Join(t.TempDir(), "nexus.db"), storetest.Now)}, storetest.Now), 0
 	err := db.InTx(ctx, func(tx *store.Tx) error {
 		runs++
 		return tx.Agents.Create(ctx, &nexus.Agent{ID: "a"}) // CodeExists, if the first run were not undone

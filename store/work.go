@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"fmt"
+	"math"
 	"time"
 
 	"github.com/seed-c8812374/nexus"
@@ -11,7 +13,8 @@ import (
 // The steps of a task that an agent works on. Each takes the epoch of the attempt
 // that holds the task, and is refused with CodeFenced if it is another by now.
 // nexus.AnyEpoch ends the attempt whoever holds the task. The epoch 0 is for tasks
-// that nobody holds; the state machine says what may become of them.
+// that nobody holds; the state machine says what may become of them. Only Unblock
+// and Reopen make one pending that is blocked, has ended or waits for a person.
 //
 // An epoch names one attempt, so repeating a call that has succeeded changes
 // nothing and succeeds again.
@@ -46,14 +49,16 @@ func (s *Tasks) Fail(ctx context.Context, id string, epoch int64, f Failure) (*n
 	}
 	return s.decide(ctx, id, epoch, decision{
 		outcome: nexus.OutcomeFailed, reason: f.Reason, evidence: &f.Evidence,
-		update: func(t *nexus.Task) nexus.TaskUpdate { return afterFailure(t, f.Final) },
+		update: func(t *nexus.Task) nexus.TaskUpdate { return afterFailure(t, f.Final) }, givesBack: true,
 	})
 }
 
 // afterFailure counts a failed attempt, and decides whether there is another.
 func afterFailure(t *nexus.Task, final bool) nexus.TaskUpdate {
 	u := givenBack(t)
-	u.FailedAttempts = new(t.FailedAttempts + 1)
+	// Another program may have put any number there; that must not keep the task
+	// from being taken back, and with it every claim from succeeding.
+	u.FailedAttempts = new(min(max(t.FailedAttempts, 0), math.MaxInt-1) + 1)
 	if final || *u.FailedAttempts >= t.MaxAttempts {
 		u.Status, u.AssignedAgent = new(nexus.TaskEscalated), nil
 	}
@@ -69,7 +74,7 @@ func givenBack(*nexus.Task) nexus.TaskUpdate {
 // attempt. Its codes are those of Complete.
 func (s *Tasks) Release(ctx context.Context, id string, epoch int64, reason string) (*nexus.Task, error) {
 	return s.decide(ctx, id, epoch, decision{
-		outcome: nexus.OutcomeReleased, reason: reason, update: givenBack,
+		outcome: nexus.OutcomeReleased, reason: reason, update: givenBack, givesBack: true,
 	})
 }
 
@@ -89,12 +94,18 @@ func (s *Tasks) Block(ctx context.Context, id string, epoch int64, reason string
 	})
 }
 
-// Unblock lets a task that was blocked go on. Its codes are those of Complete.
+// Unblock lets a task that was blocked go on. One that is not blocked stays as it
+// is, so that a call that comes late does not have it done again. Its codes are
+// those of Complete.
 func (s *Tasks) Unblock(ctx context.Context, id string) (*nexus.Task, error) {
 	return s.decide(ctx, id, 0, decision{
 		outcome: nexus.OutcomeReleased,
-		update: func(*nexus.Task) nexus.TaskUpdate {
-			return nexus.TaskUpdate{Status: new(nexus.TaskPending), BlockedBy: new("")}
+		update: func(t *nexus.Task) nexus.TaskUpdate {
+			u := nexus.TaskUpdate{BlockedBy: new("")}
+			if t.Status == nexus.TaskBlocked {
+				u.Status = new(nexus.TaskPending)
+			}
+			return u
 		},
 	})
 }
@@ -133,7 +144,7 @@ func (s *Tasks) QA(ctx context.Context, id string, epoch int64, note string) (t 
 	}
 	err = s.run.write(ctx, func(c driver.Conn, _ *settlement) error {
 		now := s.now()
-		if _, err := heartbeat(ctx, c, id, epoch, 0, now); err != nil {
+		if err := reviewed(ctx, c, id, epoch, now); err != nil {
 			return err
 		}
 		before, err := tasks.mustGet(ctx, c, id)
@@ -164,12 +175,29 @@ func (s *Tasks) QA(ctx context.Context, id string, epoch int64, note string) (t 
 	return t, nil
 }
 
+// reviewed is the heartbeat of a review. That of a person, who acts whoever holds
+// the task, is no sign of life of its agent.
+func reviewed(ctx context.Context, c driver.Conn, id string, epoch int64, now time.Time) error {
+	if epoch == nexus.AnyEpoch {
+		held, err := openAttempt(ctx, c, id)
+		if err == nil && held == nil {
+			err = fenced(ctx, c, id, 0)
+		}
+		return err
+	}
+	_, err := heartbeat(ctx, c, id, epoch, 0, now)
+	return err
+}
+
 // decision ends an attempt, if there is one, and changes the task.
 type decision struct {
 	outcome  nexus.Outcome
 	reason   string
 	evidence *nexus.Evidence
 	update   func(before *nexus.Task) nexus.TaskUpdate
+
+	// givesBack says that update is about an attempt, also if there is none by now.
+	givesBack bool
 }
 
 func (s *Tasks) decide(ctx context.Context, id string, epoch int64, d decision) (t *nexus.Task, err error) {
@@ -195,13 +223,18 @@ func decide(ctx context.Context, c driver.Conn, id string, epoch int64, now time
 	if err != nil || ended == repeated {
 		return before, err
 	}
+	after := *before
+	d.update(before).Apply(&after, now.UTC().Truncate(time.Second))
 	if ended == unheld {
 		if err := refuseHeld(ctx, c, id); err != nil {
 			return nil, err
 		}
+		if d.givesBack {
+			if err := refuseOpening(before, &after); err != nil {
+				return nil, err
+			}
+		}
 	}
-	after := *before
-	d.update(before).Apply(&after, now.UTC().Truncate(time.Second))
 	if after.Status == nexus.TaskCompleted {
 		if err := addUp(ctx, c, &after); err != nil {
 			return nil, err
@@ -269,6 +302,19 @@ func refuseHeld(ctx context.Context, c driver.Conn, id string) error {
 		err = fenced(ctx, c, id, 0)
 	}
 	return err
+}
+
+// refuseOpening refuses to give back what nobody is at work on if that would have
+// it done again, as when such a call comes late or without its epoch.
+func refuseOpening(before, after *nexus.Task) error {
+	if after.Status != nexus.TaskPending || before.Status == nexus.TaskPending || before.Status.InFlight() || !before.Status.Known() {
+		return nil
+	}
+	return &nexus.Error{
+		Code: nexus.CodeTransition, Kind: nexus.KindTask, ID: before.ID,
+		Message: fmt.Sprintf("nobody is at work on it, and its status is %s", before.Status),
+		Hint:    "nothing was changed; nexus reopen " + before.ID + " has it done again",
+	}
 }
 
 const insertDecision = `

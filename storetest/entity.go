@@ -30,11 +30,15 @@ type entity[E, F, U any] struct {
 	// default, and differ in every column that can be updated.
 	full, other E
 
+	// referred are the rows of the same kind that full and other refer to.
+	referred []E
+
 	created   string                // the field that says when it was made
 	touched   string                // the field that every update sets, or ""
 	heartbeat bool                  // an update that changes nothing sets it too
 	effects   map[string]func(*E)   // what else the update of a field does, from full to other
 	required  []string              // the columns that an update cannot clear
+	changers  []string              // fields of U that change a field of another name, and are tested apart
 	parents   map[string]nexus.Kind // the fields that refer to other rows
 	planScope string                // the field within which a plan key is unique; "" is everywhere
 
@@ -123,10 +127,11 @@ func based[U any](u U, revision int64) U {
 	return u
 }
 
-// fields returns the names of U's fields, without its Revision.
-func fieldsOf[U any]() (names []string) {
+// updateFields returns the names of the fields that an update sets, which are
+// those that U and E share.
+func (x *entity[E, F, U]) updateFields() (names []string) {
 	for f := range reflect.TypeFor[U]().Fields() {
-		if f.Name != "Revision" {
+		if _, shared := reflect.TypeFor[E]().FieldByName(f.Name); shared && f.Name != "Revision" {
 			names = append(names, f.Name)
 		}
 	}
@@ -208,6 +213,26 @@ func (x *entity[E, F, U]) seedRows(t *testing.T, db *store.DB, rows ...*E) {
 	t.Helper()
 	seed(t, db, x.kind)
 	must(t, x.in(db).CreateMany(t.Context(), rows))
+}
+
+// seedFull stores what full and other refer to, and then the entity's rows.
+func (x *entity[E, F, U]) seedFull(t *testing.T, db *store.DB, rows ...*E) {
+	t.Helper()
+	x.seedRows(t, db)
+	for i := range x.referred {
+		must(t, x.in(db).Create(t.Context(), with(x.referred[i], idOf(&x.referred[i]))))
+	}
+	must(t, x.in(db).CreateMany(t.Context(), rows))
+}
+
+// listBesides lists all rows but those that seedFull has stored.
+func (x *entity[E, F, U]) listBesides(t *testing.T, db *store.DB) []E {
+	t.Helper()
+	list, err := x.in(db).List(t.Context(), *new(F))
+	must(t, err)
+	return slices.DeleteFunc(list, func(e E) bool {
+		return slices.ContainsFunc(x.referred, func(r E) bool { return idOf(&r) == idOf(&e) })
+	})
 }
 
 // mustGet reads a row that is there.

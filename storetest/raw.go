@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ var rawTests = map[string]test{
 	"Exec":         testRawExec,
 	"Mistakes":     testRawMistakes,
 	"Revision":     testRawRevision,
+	"Columns":      testRawColumns,
 }
 
 func testRawArguments(t *testing.T, db *store.DB) {
@@ -186,4 +188,41 @@ func testRawRevision(t *testing.T, db *store.DB) {
 	// An edit that was based on what was there before is stale.
 	_, err := db.Agents.Update(ctx, "agent", nexus.AgentUpdate{Revision: 1, BranchName: new("b")})
 	refused(t, err, nexus.CodeStale)
+}
+
+// testRawColumns writes every column as a program does that has never heard of
+// revisions. What others wait for does not count: it would make their edits
+// stale without anybody having made another.
+func testRawColumns(t *testing.T, db *store.DB) {
+	ctx := t.Context()
+	tree(t, db, "a-")
+	must(t, db.Agents.Create(ctx, &nexus.Agent{ID: "agent"}))
+	uncounted := map[string]bool{
+		"features.completed_tasks": true, "agents.last_activity_at": true, "tasks.open_dependencies": true,
+	}
+	for _, kind := range nexus.Kinds() {
+		for _, c := range slices.Concat(store.Columns(kind), store.DerivedColumns(kind)) {
+			if c.Name == "revision" {
+				continue
+			}
+			revisions := func() (sum, rows int64) {
+				must(t, db.View(ctx, func(tx *store.Tx) error {
+					return tx.Query(ctx, "SELECT sum(revision), count(*) FROM "+kind.Table(), nil, func(r driver.Row) error {
+						sum, rows = r.Int(0), r.Int(1)
+						return nil
+					})
+				}))
+				return sum, rows
+			}
+			before, rows := revisions()
+			exec(t, db, "UPDATE "+kind.Table()+" SET "+c.Name+" = "+c.Name)
+			want := before + rows
+			if uncounted[kind.Table()+"."+c.Name] {
+				want = before
+			}
+			if after, _ := revisions(); after != want || rows == 0 {
+				t.Errorf("an update of %s.%s in %d rows makes %d revisions", kind.Table(), c.Name, rows, after-before)
+			}
+		}
+	}
 }

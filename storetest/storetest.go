@@ -15,10 +15,10 @@ import (
 	"github.com/seed-c8812374/nexus/store"
 )
 
-// Now is the clock that databases under test must be opened with. It stands
+// Now is the time at which every test of the suite begins. For most it stands
 // still, so that a time in a row tells whether it was written by the test (in
-// the past) or by the store; and it stands between two seconds, so that a
-// fraction that finds its way into a row shows.
+// the past) or by the store; and it is between two seconds, so that a fraction
+// that finds its way into a row shows.
 func Now() time.Time { return time.Date(2031, 2, 3, 4, 5, 6, 789_012_345, time.UTC) }
 
 // now is Now as databases keep it, and past a time that was before it.
@@ -27,13 +27,33 @@ var (
 	past = time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)
 )
 
-// A test gets an empty database of its own.
-type test func(t *testing.T, db *store.DB)
+// A test gets an empty database of its own. One in which time passes gets its
+// clock, too.
+type (
+	test      func(t *testing.T, db *store.DB)
+	timedTest func(t *testing.T, db *store.DB, clock *Clock)
+)
 
-// Run runs the suite. open returns a new, empty database whose clock is [Now],
-// and closes it in a Cleanup of the test that it is given.
-func Run(t *testing.T, open func(t *testing.T) *store.DB) {
+// Run runs the suite. open returns a new, empty database with the clock that it is
+// given, and closes it in a Cleanup of the test that it is given.
+func Run(t *testing.T, open func(t *testing.T, now func() time.Time) *store.DB) {
 	t.Helper()
+	run := func(group string, tests map[string]timedTest) {
+		t.Run(group, func(t *testing.T) {
+			t.Parallel()
+			for name, test := range tests {
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					clock := NewClock()
+					db := open(t, clock.Now)
+					t.Cleanup(func() { checkHealth(t, db) })
+					test(t, db, clock)
+				})
+			}
+		})
+	}
+	run("Work", workTests)
+	run("WorkModel", workModelTests)
 	for _, group := range []struct {
 		name  string
 		tests map[string]test
@@ -52,27 +72,23 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		{"Raw", rawTests},
 		{"Errors", errorTests},
 		{"Foreign", foreignTests},
+		{"Dependencies", dependencyTests},
 		{"Corners", cornerTests},
 		{"Concurrency", concurrencyTests},
 		{"Model", modelTests},
 		{"Database", databaseTests},
 	} {
-		t.Run(group.name, func(t *testing.T) {
-			t.Parallel()
-			for name, test := range group.tests {
-				t.Run(name, func(t *testing.T) {
-					t.Parallel()
-					db := open(t)
-					t.Cleanup(func() { checkHealth(t, db) })
-					test(t, db)
-				})
-			}
-		})
+		tests := make(map[string]timedTest)
+		for name, test := range group.tests {
+			tests[name] = func(t *testing.T, db *store.DB, _ *Clock) { test(t, db) }
+		}
+		run(group.name, tests)
 	}
 }
 
 // checkHealth looks every database over after its test: whatever a test does,
-// it must not leave a row without its parent or a page that cannot be read.
+// it must not leave a row without its parent, a page that cannot be read, or
+// something derived that does not follow.
 func checkHealth(t *testing.T, db *store.DB) {
 	t.Helper()
 	health, err := db.Health(context.Background(), true)
@@ -83,5 +99,8 @@ func checkHealth(t *testing.T, db *store.DB) {
 		t.Errorf("Health after the test: %v", err)
 	} else if !health.OK() {
 		t.Errorf("Health after the test: %+v", health)
+	}
+	if err := CheckDerived(context.Background(), db); err != nil {
+		t.Errorf("after the test: %v", err)
 	}
 }

@@ -14,8 +14,8 @@ import (
 // testUpdateFields updates one field after the other, each in a row of its own,
 // and expects the others to stay as they are.
 func (x *entity[E, F, U]) testUpdateFields(t *testing.T, db *store.DB) {
-	seed(t, db, x.kind)
-	for _, name := range fieldsOf[U]() {
+	x.seedFull(t, db)
+	for _, name := range x.updateFields() {
 		e := with(x.full, "row of "+name)
 		if _, has := reflect.TypeFor[E]().FieldByName("PlanKey"); has {
 			*field[string](e, "PlanKey") += idOf(e) // unique
@@ -47,9 +47,9 @@ func (x *entity[E, F, U]) testUpdateFields(t *testing.T, db *store.DB) {
 // testUpdateClears gives each field a pointer to its zero value: what may be
 // absent becomes so, in the database too, and what may not is refused.
 func (x *entity[E, F, U]) testUpdateClears(t *testing.T, db *store.DB) {
-	seed(t, db, x.kind)
+	x.seedFull(t, db)
 	var cleared E
-	for _, name := range fieldsOf[U]() {
+	for _, name := range x.updateFields() {
 		column := columnOf[E](name)
 		if name == x.touched || name == "Timestamp" {
 			continue // the store sets the one, and the other is never absent
@@ -95,7 +95,7 @@ func (x *entity[E, F, U]) testUpdateClears(t *testing.T, db *store.DB) {
 
 func (x *entity[E, F, U]) testUpdateSame(t *testing.T, db *store.DB) {
 	e := with(x.full, "it")
-	x.seedRows(t, db, e)
+	x.seedFull(t, db, e)
 	if x.heartbeat {
 		x.touch(e) // or else the update would have that to change
 		_, err := x.in(db).Upsert(t.Context(), e)
@@ -103,7 +103,7 @@ func (x *entity[E, F, U]) testUpdateSame(t *testing.T, db *store.DB) {
 	}
 	want := x.mustGet(t, db, "it")
 	updates := []U{*new(U)}
-	for _, name := range fieldsOf[U]() {
+	for _, name := range x.updateFields() {
 		updates = append(updates, x.setting(name, want))
 	}
 	for _, update := range updates {
@@ -117,8 +117,8 @@ func (x *entity[E, F, U]) testUpdateSame(t *testing.T, db *store.DB) {
 }
 
 func (x *entity[E, F, U]) testUpdateStale(t *testing.T, db *store.DB) {
-	x.seedRows(t, db, with(x.full, "it"))
-	names := fieldsOf[U]()
+	x.seedFull(t, db, with(x.full, "it"))
+	names := x.updateFields()
 	name := names[len(names)-1]
 	stored, err := x.in(db).Update(t.Context(), "it", based(x.setting(name, &x.other), 1))
 	must(t, err)
@@ -150,10 +150,10 @@ func (x *entity[E, F, U]) testUpdateStale(t *testing.T, db *store.DB) {
 
 func (x *entity[E, F, U]) testUpdateInvalid(t *testing.T, db *store.DB) {
 	e := with(x.full, "it")
-	x.seedRows(t, db, e)
+	x.seedFull(t, db, e)
 	var update U
 	var want []string
-	for _, name := range fieldsOf[U]() { // all wrong at once
+	for _, name := range x.updateFields() { // all wrong at once
 		var bad E
 		x.spoil(&bad, "a\x00b", -1, now.AddDate(20000, 0, 0))
 		one := x.setting(name, &bad)
@@ -176,7 +176,7 @@ func (x *entity[E, F, U]) testUpdateInvalid(t *testing.T, db *store.DB) {
 func (x *entity[E, F, U]) testUpdateTransition(t *testing.T, db *store.DB) {
 	e := with(x.full, "it")
 	reflect.ValueOf(e).Elem().FieldByName("Status").SetString(x.refusedStep[0])
-	x.seedRows(t, db, e)
+	x.seedFull(t, db, e)
 	replaced := *e
 	reflect.ValueOf(&replaced).Elem().FieldByName("Status").SetString(x.refusedStep[1])
 	_, updateErr := x.in(db).Update(t.Context(), "it", x.setting("Status", &replaced))

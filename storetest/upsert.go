@@ -11,7 +11,7 @@ import (
 )
 
 func (x *entity[E, F, U]) testUpsert(t *testing.T, db *store.DB) {
-	seed(t, db, x.kind)
+	x.seedFull(t, db)
 	s := x.in(db)
 
 	// Without an id it is a new one, with all defaults.
@@ -79,7 +79,7 @@ func (x *entity[E, F, U]) testUpsert(t *testing.T, db *store.DB) {
 func (x *entity[E, F, U]) testUpsertSame(t *testing.T, db *store.DB) {
 	e := with(x.full, "it")
 	x.touch(e)
-	x.seedRows(t, db, e)
+	x.seedFull(t, db, e)
 	for _, revision := range []int64{0, 1} {
 		again := *e
 		*field[int64](&again, "Revision") = revision
@@ -92,7 +92,7 @@ func (x *entity[E, F, U]) testUpsertSame(t *testing.T, db *store.DB) {
 }
 
 func (x *entity[E, F, U]) testUpsertStale(t *testing.T, db *store.DB) {
-	x.seedRows(t, db, with(x.full, "it"))
+	x.seedFull(t, db, with(x.full, "it"))
 	second := with(x.other, "it")
 	*field[int64](second, "Revision") = 1
 	_, err := x.in(db).Upsert(t.Context(), second)
@@ -114,7 +114,7 @@ func (x *entity[E, F, U]) testUpsertStale(t *testing.T, db *store.DB) {
 
 func (x *entity[E, F, U]) testDelete(t *testing.T, db *store.DB) {
 	other := with(x.minimal, "it2") // begins like the one that is deleted
-	x.seedRows(t, db, with(x.full, "it"), other)
+	x.seedFull(t, db, with(x.full, "it"), other)
 	s := x.in(db)
 	must(t, s.Delete(t.Context(), "it"))
 	_, err := s.Get(t.Context(), "it")

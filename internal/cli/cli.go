@@ -29,7 +29,8 @@ const DefaultPath = "./data/nexus.db"
 type Env struct {
 	In       io.Reader
 	Out, Err io.Writer
-	Terminal bool // Err is a terminal, so a progress bar can be drawn on it
+	Terminal bool   // Err is a terminal, so a progress bar can be drawn on it
+	Screen   Screen // the terminal that Out is; nil if it is none
 	Getenv   func(string) string
 	Now      func() time.Time
 	Database Database
@@ -129,8 +130,9 @@ It is created, and its schema brought up to date, by whatever command comes firs
 		commands  []*cobra.Command
 	}{
 		{"work", "The work loop:", append(
-			[]*cobra.Command{a.readyCommand()}, append(a.workCommands(), a.recoverCommand())...,
+			[]*cobra.Command{a.readyCommand()}, append(a.workCommands(), a.workerCommand(), a.recoverCommand())...,
 		)},
+		{"watch", "What is going on:", []*cobra.Command{a.topCommand(), a.graphCommand()}},
 		{"kept", "What is kept:", []*cobra.Command{
 			a.projectCommand(), a.featureCommand(), a.subFeatureCommand(), a.taskCommand(), a.agentCommand(),
 			a.checkpointCommand(), a.requirementCommand(), a.metricCommand(), a.sessionCommand(),

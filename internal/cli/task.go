@@ -61,6 +61,13 @@ var taskEntity = entity[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
 		several("depends-on", "the tasks that come first", nexus.KindTask,
 			func(t *nexus.Task) *[]string { return &t.DependsOn },
 			func(u *nexus.TaskUpdate) **[]string { return &u.DependsOn }),
+		{update: func(b *binder, u *nexus.TaskUpdate) {
+			references(b, "add-depends-on", "more tasks that come first", nexus.KindTask, func(ids []string) { u.AddDependsOn = ids })
+		}},
+		{update: func(b *binder, u *nexus.TaskUpdate) {
+			references(b, "remove-depends-on", "tasks that need not come first after all", nexus.KindTask,
+				func(ids []string) { u.RemoveDependsOn = ids })
+		}},
 		both("blocked-by", "what holds it back, in words", texts[string](),
 			func(t *nexus.Task) *string { return &t.BlockedBy },
 			func(u *nexus.TaskUpdate) **string { return &u.BlockedBy }),
@@ -70,6 +77,11 @@ var taskEntity = entity[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
 		both("max-iterations", "how often it may be (default: 50)", numbers[int](),
 			func(t *nexus.Task) *int { return &t.MaxIterations },
 			func(u *nexus.TaskUpdate) **int { return &u.MaxIterations }),
+		both("max-attempts", "how often agents may fail (default: 3)", numbers[int](),
+			func(t *nexus.Task) *int { return &t.MaxAttempts },
+			func(u *nexus.TaskUpdate) **int { return &u.MaxAttempts }),
+		changed[nexus.Task]("failed-attempts", "how often they have", numbers[int](),
+			func(u *nexus.TaskUpdate) **int { return &u.FailedAttempts }),
 		both("estimated-minutes", "how long it may take (default: 15)", numbers[int](),
 			func(t *nexus.Task) *int { return &t.EstimatedMinutes },
 			func(u *nexus.TaskUpdate) **int { return &u.EstimatedMinutes }),

@@ -129,7 +129,7 @@ func (s *Set) Up(ctx context.Context, db *sql.DB, now time.Time) error {
 
 // UpTo is Up for the migrations up to version.
 func (s *Set) UpTo(ctx context.Context, db *sql.DB, version int64, now time.Time) error {
-	return s.run(db, now, func(p *goose.Provider) error {
+	return s.run(ctx, db, now, func(p *goose.Provider) error {
 		_, err := p.UpTo(ctx, version)
 		return err
 	})
@@ -137,13 +137,13 @@ func (s *Set) UpTo(ctx context.Context, db *sql.DB, version int64, now time.Time
 
 // DownTo reverts the migrations above version, last first.
 func (s *Set) DownTo(ctx context.Context, db *sql.DB, version int64) error {
-	return s.run(db, time.Time{}, func(p *goose.Provider) error {
+	return s.run(ctx, db, time.Time{}, func(p *goose.Provider) error {
 		_, err := p.DownTo(ctx, version)
 		return err
 	})
 }
 
-func (s *Set) run(db *sql.DB, now time.Time, fn func(*goose.Provider) error) error {
+func (s *Set) run(ctx context.Context, db *sql.DB, now time.Time, fn func(*goose.Provider) error) error {
 	if len(s.Migrations) == 0 {
 		return nil
 	}
@@ -155,8 +155,10 @@ func (s *Set) run(db *sql.DB, now time.Time, fn func(*goose.Provider) error) err
 	if err == nil {
 		return nil
 	}
-	if code := nexus.CodeOf(err); code == nexus.CodeCanceled {
-		return &nexus.Error{Code: code, Message: "the migration was stopped", Hint: "nothing was changed", Err: err}
+	// When the context ends between two statements, database/sql says only that
+	// the transaction is over.
+	if nexus.CodeOf(err) == nexus.CodeCanceled || ctx.Err() != nil {
+		return &nexus.Error{Code: nexus.CodeCanceled, Message: "the migration was stopped", Hint: "nothing was changed", Err: err}
 	}
 	e := &nexus.Error{Code: nexus.CodeMigration, Message: "the migration failed", Err: err}
 	var partial *goose.PartialError

@@ -94,7 +94,7 @@ CREATE TABLE task_counts (
 -- the agent holds the task, until lease_until_us at least.
 CREATE TABLE task_attempts (
     epoch          INTEGER PRIMARY KEY AUTOINCREMENT,
-    task_id        TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+    task_id        TEXT NOT NULL REFERENCES tasks (id) ON DELETE CASCADE ON UPDATE CASCADE,
     agent_id       TEXT NOT NULL,
     claimed_us     INTEGER NOT NULL,
     lease_us       INTEGER NOT NULL, -- length of the lease
@@ -477,11 +477,32 @@ END;
 -- Attempts and agents.
 
 -- Somebody else has taken the task from the agent that holds it. A status that
--- Nexus does not know may be a stage of another program's work on it.
+-- Nexus does not know may be a stage of another program's work on it. A task that
+-- is renamed takes its attempts along; one that it replaces had its own.
 -- +goose StatementBegin
-CREATE TRIGGER tasks_end_attempt AFTER UPDATE OF status, assigned_agent ON tasks
+CREATE TRIGGER tasks_end_attempt AFTER UPDATE OF id, status, assigned_agent ON tasks
 WHEN OLD.status <> NEW.status AND NEW.status IN ('pending', 'blocked', 'completed', 'failed', 'skipped', 'escalated', 'cancelled')
-    OR OLD.assigned_agent IS NOT NEW.assigned_agent
+    OR OLD.assigned_agent IS NOT NEW.assigned_agent OR OLD.id IS NOT NEW.id
+BEGIN
+    UPDATE task_attempts SET
+        ended_us = max(claimed_us, NEW.updated_at * 1000000),
+        outcome = CASE
+            WHEN NEW.status IN ('blocked', 'completed', 'failed', 'skipped', 'escalated') THEN NEW.status
+            WHEN NEW.status = 'cancelled' THEN 'skipped'
+            ELSE 'released'
+        END
+    WHERE task_id IN (OLD.id, NEW.id) AND ended_us IS NULL
+        AND (NEW.status IN ('pending', 'blocked', 'completed', 'failed', 'skipped', 'escalated', 'cancelled')
+            OR agent_id IS NOT NEW.assigned_agent);
+    UPDATE task_attempts SET task_id = NEW.id WHERE OLD.id IS NOT NEW.id AND task_id = OLD.id;
+END;
+-- +goose StatementEnd
+
+-- INSERT OR REPLACE, of a program that does not enforce foreign keys: then the
+-- attempts at the old row are there still.
+-- +goose StatementBegin
+CREATE TRIGGER tasks_insert_attempt AFTER INSERT ON tasks
+WHEN EXISTS (SELECT 1 FROM task_attempts WHERE task_id = NEW.id AND ended_us IS NULL)
 BEGIN
     UPDATE task_attempts SET
         ended_us = max(claimed_us, NEW.updated_at * 1000000),
@@ -493,6 +514,14 @@ BEGIN
     WHERE task_id = NEW.id AND ended_us IS NULL
         AND (NEW.status IN ('pending', 'blocked', 'completed', 'failed', 'skipped', 'escalated', 'cancelled')
             OR agent_id IS NOT NEW.assigned_agent);
+END;
+-- +goose StatementEnd
+
+-- Of such a program, too: an attempt without its task could never be ended.
+-- +goose StatementBegin
+CREATE TRIGGER tasks_delete_attempts AFTER DELETE ON tasks
+BEGIN
+    DELETE FROM task_attempts WHERE task_id = OLD.id;
 END;
 -- +goose StatementEnd
 
@@ -526,6 +555,8 @@ END;
 -- +goose Down
 DROP TRIGGER task_attempts_delete;
 DROP TRIGGER task_attempts_end;
+DROP TRIGGER tasks_delete_attempts;
+DROP TRIGGER tasks_insert_attempt;
 DROP TRIGGER tasks_end_attempt;
 DROP TRIGGER features_update_counted;
 DROP TRIGGER sub_features_insert_counted;

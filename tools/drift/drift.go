@@ -39,11 +39,12 @@ type Table struct {
 }
 
 // Wanted returns the nine tables with the columns that the Go code reads and
-// writes.
+// writes, and those that triggers keep.
 func Wanted() []Table {
 	var tables []Table
 	for _, kind := range nexus.Kinds() {
-		tables = append(tables, Table{kind.Table(), store.Columns(kind)})
+		columns := slices.Concat(store.Columns(kind), store.DerivedColumns(kind))
+		tables = append(tables, Table{kind.Table(), columns})
 	}
 	return tables
 }

@@ -2,6 +2,7 @@ package drift
 
 import (
 	"database/sql"
+	"slices"
 	"testing"
 
 	"github.com/seed-c8812374/nexus/store"
@@ -35,8 +36,8 @@ func TestRebuildWithDependents(t *testing.T) {
 		wanted := Wanted()
 		for i := range wanted {
 			if wanted[i].Name == "tasks" {
-				wanted[i].Columns = append(wanted[i].Columns[:len(wanted[i].Columns)-1:len(wanted[i].Columns)-1],
-					store.Column{Name: "metadata", Type: "INTEGER", Nullable: true})
+				named := func(c store.Column) bool { return c.Name == "metadata" }
+				wanted[i].Columns[slices.IndexFunc(wanted[i].Columns, named)].Type = "INTEGER"
 			}
 		}
 		changes, err := before.changes(wanted)

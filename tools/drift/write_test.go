@@ -90,18 +90,18 @@ func TestWrite(t *testing.T) {
 				"ALTER TABLE `agents` DROP COLUMN `weight`;\n",
 		},
 		"dropped": {
-			edits: []edit{without("tasks", "metadata"), without("tasks", "priority")},
+			edits: []edit{without("tasks", "metadata"), without("tasks", "max_attempts")},
 			words: []string{
-				"tasks.priority: in the database, not in the Go columns",
 				"tasks.metadata: in the database, not in the Go columns",
+				"tasks.max_attempts: in the database, not in the Go columns",
 			},
 			file: "-- +goose Up\n" +
-				"ALTER TABLE `tasks` DROP COLUMN `priority`;\n" +
-				"ALTER TABLE `tasks` DROP COLUMN `metadata`;\n\n" +
+				"ALTER TABLE `tasks` DROP COLUMN `metadata`;\n" +
+				"ALTER TABLE `tasks` DROP COLUMN `max_attempts`;\n\n" +
 				"-- +goose Down\n" +
-				"ALTER TABLE `tasks` ADD COLUMN `metadata` TEXT;\n" +
-				"ALTER TABLE `tasks` ADD COLUMN `priority` INTEGER NOT NULL DEFAULT 2;\n",
-			lost: []string{"tasks.metadata", "tasks.priority"},
+				"ALTER TABLE `tasks` ADD COLUMN `max_attempts` INTEGER NOT NULL DEFAULT 3;\n" +
+				"ALTER TABLE `tasks` ADD COLUMN `metadata` TEXT;\n",
+			lost: []string{"tasks.metadata", "tasks.max_attempts"},
 		},
 		"retyped": {
 			edits: []edit{with("tasks", store.Column{Name: "priority", Type: "TEXT", Default: "'medium'"})},
@@ -121,15 +121,15 @@ func TestWrite(t *testing.T) {
 				with("features", store.Column{Name: "revision", Type: "INTEGER", Nullable: true, Default: "5"}),
 				with("features", store.Column{Name: "owner", Type: "TEXT", Nullable: true}),
 				without("tasks", "metadata"),
-				without("tasks", "priority"),
+				without("tasks", "max_attempts"),
 			},
 			words: []string{
 				"features.revision: INTEGER DEFAULT 5 in the Go columns, INTEGER NOT NULL DEFAULT 1 in the database",
 				"tasks.metadata: in the database, not in the Go columns",
 				"features.owner: in the Go columns, not in the database",
-				"tasks.priority: in the database, not in the Go columns",
+				"tasks.max_attempts: in the database, not in the Go columns",
 			},
-			lost: []string{"tasks.metadata", "tasks.priority"},
+			lost: []string{"tasks.metadata", "tasks.max_attempts"},
 		},
 	}
 	for name, test := range tests {

@@ -1,0 +1,635 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/store"
+	"github.com/seed-c8812374/nexus/store/driver"
+)
+
+var dependencyTests = map[string]test{
+	"Follow":         testDerivedFollows,
+	"OddLists":       testOddDependencies,
+	"Unknown":        testUnknownDependency,
+	"Cycles":         testDependencyCycles,
+	"TemporaryCycle": testTemporaryCycle,
+	"ForeignFaults":  testForeignDependencies,
+	"Change":         testChangeDependencies,
+	"Delete":         testDeleteDependedOn,
+	"DeleteProject":  testDeleteProjectDependedOn,
+	"Features":       testFeaturesFollowTasks,
+}
+
+// exec runs a statement as a program does that knows only the contract.
+func exec(t *testing.T, db *store.DB, sql string, args ...any) {
+	t.Helper()
+	must(t, db.InTx(t.Context(), func(tx *store.Tx) error {
+		_, err := tx.Exec(t.Context(), sql, args...)
+		return err
+	}))
+}
+
+// depending stores tasks of p1, each with what it depends on: "a", "b a", "c a b".
+func depending(t *testing.T, db *store.DB, tasks ...string) {
+	t.Helper()
+	seed(t, db, nexus.KindTask)
+	var list []*nexus.Task
+	for _, task := range tasks {
+		ids := strings.Fields(task)
+		list = append(list, &nexus.Task{ID: ids[0], ProjectID: "p1", Name: "n", DependsOn: ids[1:]})
+	}
+	must(t, db.Tasks.CreateMany(t.Context(), list))
+}
+
+// derivedAreRight fails the test unless all derived data is right.
+func derivedAreRight(t *testing.T, db *store.DB) {
+	t.Helper()
+	if err := CheckDerived(t.Context(), db); err != nil {
+		t.Error(err)
+	}
+}
+
+// oddLists are values of depends_on that Nexus does not write.
+var oddLists = []string{
+	"", "  ", "null", "[]", "a", `["a"`, `"a"`, "7", `{"a": true}`, ` [ "a" , "b" ] `, `["a","a"]`, `["a","b","a"]`, `["a",null]`,
+	`[7,"7"]`, `["7",7,7]`, `[true,"true",false,null,"null"]`, `[""]`, `["\u0061","a"]`, `["ü🦀"]`, `["x y", "\"", "\\"]`,
+}
+
+// drawDependencies draws a value of depends_on.
+func drawDependencies(ids []string) *rapid.Generator[any] {
+	some := rapid.Map(rapid.SliceOfN(rapid.SampledFrom(ids), 0, 3), func(ids []string) any { return nexus.EncodeIDs(ids) })
+	odd := rapid.Map(rapid.SampledFrom(oddLists), func(text string) any { return text })
+	return rapid.OneOf(some, some, some, odd)
+}
+
+// testDerivedFollows makes random changes as any program may, and as Nexus does,
+// and compares what is derived with what follows from the plain tables.
+func testDerivedFollows(t *testing.T, db *store.DB) {
+	seed(t, db, nexus.KindTask)
+	ctx := t.Context()
+	ids := []string{"a", "b", "c", "d", "e"}
+	drawFeature := func() *rapid.Generator[any] { return rapid.SampledFrom([]any{nil, "f1", "f2"}) }
+	drawSubFeature := func() *rapid.Generator[any] { return rapid.SampledFrom([]any{nil, "u1", "u2"}) }
+	drawAnyStatus := func() *rapid.Generator[string] {
+		known := rapid.Map(drawStatus(), func(s nexus.TaskStatus) string { return string(s) })
+		return rapid.OneOf(known, rapid.SampledFrom([]string{"completed", "skipped", "qa_loop"}))
+	}
+	drawOn := func() *rapid.Generator[[]string] {
+		return rapid.SliceOfNDistinct(rapid.SampledFrom(ids), 0, 2, rapid.ID)
+	}
+
+	// A change draws its values and returns what is to be done with them in a
+	// transaction, which may run twice.
+	type change func(rt *rapid.T, id string) func(*store.Tx) error
+	statement := func(sql string, draws ...func(rt *rapid.T) any) change {
+		return func(rt *rapid.T, id string) func(*store.Tx) error {
+			args := []any{id}
+			for _, draw := range draws {
+				args = append(args, draw(rt))
+			}
+			return func(tx *store.Tx) error {
+				_, err := tx.Exec(ctx, sql, args...)
+				return err
+			}
+		}
+	}
+	anotherID := func(rt *rapid.T) any { return rapid.SampledFrom(ids).Draw(rt, "other id") }
+	status := func(rt *rapid.T) any { return drawAnyStatus().Draw(rt, "status") }
+	dependsOn := func(rt *rapid.T) any {
+		return drawDependencies(append([]string{"nobody"}, ids...)).Draw(rt, "depends_on")
+	}
+	feature := func(rt *rapid.T) any { return drawFeature().Draw(rt, "feature") }
+	subFeature := func(rt *rapid.T) any { return drawSubFeature().Draw(rt, "sub-feature") }
+	number := func(rt *rapid.T) any { return rapid.IntRange(-1, 3).Draw(rt, "number") }
+
+	const insert = `
+		INSERT INTO tasks (id, project_id, name, created_at, updated_at, status, depends_on, feature_id, sub_feature_id)
+		VALUES ($1, 'p1', 'n', 1, 2, $2, $3, $4, $5)`
+	const insertDerived = `
+		INSERT INTO tasks (id, project_id, name, created_at, updated_at, status, depends_on, open_dependencies)
+		VALUES ($1, 'p1', 'n', 1, 2, $2, $3, $4)`
+	const updateAll = "UPDATE tasks SET id = $2, status = $3, depends_on = $4, feature_id = $5, sub_feature_id = $6 WHERE id = $1"
+	// As a program does that stores whole rows, some of it from long ago.
+	const updateWhole = "UPDATE tasks SET id = id, depends_on = depends_on, status = $2, open_dependencies = $3 WHERE id = $1"
+	changes := map[string]change{
+		"insert":         statement(insert, status, dependsOn, feature, subFeature),
+		"insert derived": statement(insertDerived, status, dependsOn, number),
+		"status":         statement("UPDATE tasks SET status = $2 WHERE id = $1", status),
+		"statuses":       statement("UPDATE tasks SET status = $2 WHERE id >= $1", status),
+		"depends_on":     statement("UPDATE tasks SET depends_on = $2 WHERE id = $1", dependsOn),
+		"depend all":     statement("UPDATE tasks SET depends_on = $2 WHERE id >= $1", dependsOn),
+		"id":             statement("UPDATE tasks SET id = $2 WHERE id = $1", anotherID),
+		"feature":        statement("UPDATE tasks SET feature_id = $2, status = $3 WHERE id >= $1", feature, status),
+		"sub-feature":    statement("UPDATE tasks SET sub_feature_id = $2 WHERE id = $1", subFeature),
+		"all":            statement(updateAll, anotherID, status, dependsOn, feature, subFeature),
+		"whole":          statement(updateWhole, status, number),
+		"delete":         statement("DELETE FROM tasks WHERE id = $1"),
+		"deletes":        statement("DELETE FROM tasks WHERE id >= $1"),
+		"progress":       statement("UPDATE features SET completed_tasks = $2 WHERE id <> $1", number),
+
+		"Create": func(rt *rapid.T, id string) func(*store.Tx) error {
+			status, on := drawStatus().Draw(rt, "status"), drawOn().Draw(rt, "on")
+			return func(tx *store.Tx) error {
+				return tx.Tasks.Create(ctx, &nexus.Task{
+					ID: id, ProjectID: "p1", Name: "n", FeatureID: "f1", SubFeatureID: "u1", Status: status, DependsOn: on,
+				})
+			}
+		},
+		"Update": func(rt *rapid.T, id string) func(*store.Tx) error {
+			update := nexus.TaskUpdate{
+				Status: rapid.Ptr(drawStatus(), true).Draw(rt, "status"), DependsOn: rapid.Ptr(drawOn(), true).Draw(rt, "on"),
+				AddDependsOn: drawOn().Draw(rt, "add"), RemoveDependsOn: drawOn().Draw(rt, "remove"),
+			}
+			return func(tx *store.Tx) error {
+				_, err := tx.Tasks.Update(ctx, id, update)
+				return err
+			}
+		},
+		"Delete": func(_ *rapid.T, id string) func(*store.Tx) error {
+			return func(tx *store.Tx) error { return tx.Tasks.Delete(ctx, id) }
+		},
+	}
+	var names []string
+	for name := range changes {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+
+	rapid.Check(t, func(rt *rapid.T) {
+		exec(t, db, "DELETE FROM tasks")
+		exec(t, db, "UPDATE features SET status = 'backlog'")
+		exec(t, db, "UPDATE sub_features SET status = 'backlog'")
+		transaction := func(rt *rapid.T) {
+			var todo []func(*store.Tx) error
+			for range rapid.IntRange(1, 3).Draw(rt, "changes") {
+				name := rapid.SampledFrom(names).Draw(rt, "change")
+				todo = append(todo, changes[name](rt, rapid.SampledFrom(ids).Draw(rt, "id")))
+			}
+			undo := rapid.IntRange(0, 9).Draw(rt, "undo") == 0
+			err := db.InTx(ctx, func(tx *store.Tx) error {
+				for _, do := range todo {
+					if err := do(tx); err != nil {
+						return err
+					}
+				}
+				if undo {
+					return errStop
+				}
+				return nil
+			})
+			var e *nexus.Error
+			switch code := nexus.CodeOf(err); {
+			case err == nil || errors.Is(err, errStop):
+			case code == nexus.CodeInvalid && errors.As(err, &e) && len(e.Problems) > 0: // a rule of Nexus's
+			case slices.Contains([]nexus.Code{
+				nexus.CodeExists, nexus.CodeNotFound, nexus.CodeInUse, nexus.CodeReference, nexus.CodeTransition,
+			}, code):
+			default:
+				rt.Fatal(err)
+			}
+		}
+		rt.Repeat(map[string]func(*rapid.T){
+			"": func(rt *rapid.T) {
+				if err := errors.Join(CheckDerived(ctx, db), checkProgress(ctx, db)); err != nil {
+					rt.Fatal(err)
+				}
+			},
+			"transaction": transaction,
+		})
+	})
+}
+
+// checkProgress returns an error if the status of a feature or sub-feature
+// contradicts its tasks. Nobody but the database may have written it.
+func checkProgress(ctx context.Context, db *store.DB) error {
+	const contradictions = `
+		SELECT n.kind, n.id, o.status FROM task_counts n
+		JOIN (SELECT 'feature' AS kind, id, status FROM features UNION ALL SELECT 'sub_feature', id, status FROM sub_features) o
+			ON o.kind = n.kind AND o.id = n.id
+		WHERE n.open = 0 AND n.total > 0 AND o.status <> 'done' OR n.open > 0 AND o.status = 'done'`
+	return db.View(ctx, func(tx *store.Tx) error {
+		return tx.Query(ctx, contradictions, nil, func(r driver.Row) error {
+			return fmt.Errorf("%s %s is %s", r.Text(0), r.Text(1), r.Text(2))
+		})
+	})
+}
+
+// testOddDependencies stores whatever a program may put into depends_on: no write
+// fails, and what the task depends on is what Nexus shows.
+func testOddDependencies(t *testing.T, db *store.DB) {
+	depending(t, db, "a", "it")
+	exec(t, db, "UPDATE tasks SET status = 'completed' WHERE id = 'a'")
+	for _, text := range append(oddLists, `["it"]`, `["it","a"]`, "it") {
+		exec(t, db, "UPDATE tasks SET depends_on = $1 WHERE id = 'it'", text)
+		if err := CheckDerived(t.Context(), db); err != nil {
+			t.Errorf("update to %s: %v", text, err)
+		}
+		exec(t, db, "DELETE FROM tasks WHERE id = 'it'")
+		exec(t, db, "INSERT INTO tasks (id, project_id, name, created_at, updated_at, depends_on) VALUES ('it', 'p1', 'n', 1, 2, $1)", text)
+		if err := CheckDerived(t.Context(), db); err != nil {
+			t.Errorf("insert of %s: %v", text, err)
+		}
+	}
+	// How a number or an object is written differs from database to database.
+	for _, text := range []string{`[1.50, 1e3, 12345678901234567890]`, `[{"b": [2]}, [ 1 ]]`, `{"a": 1, "a": 2}`, "[" + strings.Repeat("[", 5000)} {
+		exec(t, db, "UPDATE tasks SET depends_on = $1 WHERE id = 'it'", text)
+		task, err := db.Tasks.Get(t.Context(), "it")
+		must(t, err)
+		exec(t, db, "UPDATE tasks SET status = 'completed' WHERE id = 'it'")
+		if n := openDependencies(t, db, "it"); n != len(task.DependsOn) {
+			t.Errorf("%s: %d open dependencies, want %d", text, n, len(task.DependsOn))
+		}
+	}
+	exec(t, db, "UPDATE tasks SET depends_on = NULL WHERE id = 'it'")
+}
+
+// openDependencies returns what the database counts.
+func openDependencies(t *testing.T, db *store.DB, id string) (n int) {
+	t.Helper()
+	must(t, db.View(t.Context(), func(tx *store.Tx) error {
+		return tx.Query(t.Context(), "SELECT open_dependencies FROM tasks WHERE id = $1", []any{id}, func(r driver.Row) error {
+			n = int(r.Int(0))
+			return nil
+		})
+	}))
+	return n
+}
+
+// testUnknownDependency names tasks that do not exist: they must by the end of
+// the transaction.
+func testUnknownDependency(t *testing.T, db *store.DB) {
+	depending(t, db, "a", "b a")
+	ctx := t.Context()
+	before := tasks.mustGet(t, db, "b")
+	for name, call := range map[string]func(s *store.Services, on ...string) error{
+		"Create": func(s *store.Services, on ...string) error {
+			return s.Tasks.Create(ctx, &nexus.Task{ID: "it", ProjectID: "p1", Name: "n", DependsOn: on})
+		},
+		"CreateMany": func(s *store.Services, on ...string) error {
+			return s.Tasks.CreateMany(ctx, []*nexus.Task{
+				{ID: "first", ProjectID: "p1", Name: "n"}, {ID: "it", ProjectID: "p1", Name: "n", DependsOn: on},
+			})
+		},
+		"Upsert": func(s *store.Services, on ...string) error {
+			_, err := s.Tasks.Upsert(ctx, &nexus.Task{ID: "b", ProjectID: "p1", Name: "n", DependsOn: append(on, "a")})
+			return err
+		},
+		"Update": func(s *store.Services, on ...string) error {
+			_, err := s.Tasks.Update(ctx, "b", nexus.TaskUpdate{DependsOn: &on})
+			return err
+		},
+		"Add": func(s *store.Services, on ...string) error {
+			_, err := s.Tasks.Update(ctx, "b", nexus.TaskUpdate{AddDependsOn: on})
+			return err
+		},
+	} {
+		for on, want := range map[string]string{
+			"nobody":     "depends on task nobody, which does not exist",
+			"nobody no1": "depends on tasks that do not exist: no1, nobody",
+		} {
+			e := refused(t, call(&db.Services, strings.Fields(on)...), nexus.CodeReference)
+			if e.Kind != nexus.KindTask || e.ID != "it" && e.ID != "b" || e.Message != want || e.Hint == "" {
+				t.Errorf("%s: the refusal is %+v, want %q", name, e, want)
+			}
+			// In a transaction the call itself is not refused, but that is.
+			err := db.InTx(ctx, func(tx *store.Tx) error {
+				must(t, call(&tx.Services, strings.Fields(on)...))
+				return nil
+			})
+			same(t, refused(t, err, nexus.CodeReference).Message, want)
+		}
+		n, err := db.Tasks.Count(ctx, nexus.TaskFilter{})
+		must(t, err)
+		same(t, n, int64(2))
+		tasks.unchanged(t, db, before)
+
+		// Undone in time, or created in time.
+		must(t, db.InTx(ctx, func(tx *store.Tx) error {
+			err := tx.InTx(ctx, func(tx *store.Tx) error {
+				must(t, call(&tx.Services, "later"))
+				return errStop
+			})
+			same(t, errors.Is(err, errStop), true)
+			return nil
+		}))
+		must(t, db.InTx(ctx, func(tx *store.Tx) error {
+			must(t, call(&tx.Services, "later"))
+			return tx.Tasks.Create(ctx, &nexus.Task{ID: "later", ProjectID: "p2", Name: "n"})
+		}))
+		derivedAreRight(t, db)
+		exec(t, db, "DELETE FROM tasks")
+		must(t, db.Tasks.CreateMany(ctx, []*nexus.Task{
+			{ID: "a", ProjectID: "p1", Name: "n"}, {ID: "b", ProjectID: "p1", Name: "n", DependsOn: []string{"a"}},
+		}))
+	}
+}
+
+func testDependencyCycles(t *testing.T, db *store.DB) {
+	depending(t, db, "a", "b a", "c b", "d c", "e d")
+	ctx := t.Context()
+	revisions := func() (all []int64) {
+		for task, err := range db.Tasks.All(ctx, nexus.TaskFilter{}) {
+			must(t, err)
+			all = append(all, task.Revision)
+		}
+		return all
+	}
+	before := revisions()
+	for last, way := range map[string]string{
+		"b": "a → b → a",
+		"c": "a → c → b → a",
+		"e": "a → e → d → c → b → a",
+	} {
+		on := []string{last}
+		for name, call := range map[string]func(s *store.Services) error{
+			"Update": func(s *store.Services) error {
+				_, err := s.Tasks.Update(ctx, "a", nexus.TaskUpdate{DependsOn: &on})
+				return err
+			},
+			"Add": func(s *store.Services) error {
+				_, err := s.Tasks.Update(ctx, "a", nexus.TaskUpdate{AddDependsOn: on})
+				return err
+			},
+			"Upsert": func(s *store.Services) error {
+				_, err := s.Tasks.Upsert(ctx, &nexus.Task{ID: "a", ProjectID: "p1", Name: "n", DependsOn: on})
+				return err
+			},
+		} {
+			e := refused(t, call(&db.Services), nexus.CodeInvalid)
+			want := []nexus.Problem{{Field: "depends_on", Message: "is a cycle: " + way}}
+			same(t, e.Problems, want)
+			same(t, []string{string(e.Kind), e.ID, e.Hint}, []string{"task", "a", "nothing was changed"})
+
+			err := db.InTx(ctx, func(tx *store.Tx) error {
+				must(t, project(ctx, &tx.Services, "new"))
+				must(t, call(&tx.Services)) // at the end
+				return nil
+			})
+			if e := refused(t, err, nexus.CodeInvalid); !strings.Contains(e.Error(), way) {
+				t.Errorf("%s: %v does not show %s", name, e, way)
+			}
+			_, err = db.Projects.Get(ctx, "new")
+			refused(t, err, nexus.CodeNotFound)
+		}
+	}
+	same(t, revisions(), before)
+
+	// New ones are none either, whatever their order, and of however many calls.
+	cycle := []*nexus.Task{
+		{ID: "x", ProjectID: "p1", Name: "n", DependsOn: []string{"y"}}, {ID: "y", ProjectID: "p1", Name: "n", DependsOn: []string{"e", "x"}},
+	}
+	refused(t, db.Tasks.CreateMany(ctx, cycle), nexus.CodeInvalid)
+	err := db.InTx(ctx, func(tx *store.Tx) error {
+		must(t, tx.Tasks.Create(ctx, cycle[0]))
+		must(t, tx.Tasks.Create(ctx, cycle[1]))
+		return nil
+	})
+	refused(t, err, nexus.CodeInvalid)
+	err = db.InTx(ctx, func(tx *store.Tx) error {
+		must(t, tx.Tasks.Create(ctx, &nexus.Task{ID: "x", ProjectID: "p2", Name: "n"}))
+		for _, edge := range [][2]string{{"x", "e"}, {"a", "x"}} {
+			_, err := tx.Tasks.Update(ctx, edge[0], nexus.TaskUpdate{AddDependsOn: edge[1:]})
+			must(t, err)
+		}
+		return nil
+	})
+	refused(t, err, nexus.CodeInvalid)
+
+	// Two ways to the same task are no cycle.
+	_, err = db.Tasks.Update(ctx, "e", nexus.TaskUpdate{AddDependsOn: []string{"a", "b", "c"}})
+	must(t, err)
+
+	// A long one is refused as well, and shown on one line.
+	var chain []*nexus.Task
+	const length = 2000
+	for i := range length {
+		chain = append(chain, &nexus.Task{
+			ID: fmt.Sprint("chain-", i), ProjectID: "p1", Name: "n", DependsOn: []string{fmt.Sprint("chain-", (i+1)%length)},
+		})
+	}
+	e := refused(t, db.Tasks.CreateMany(ctx, chain), nexus.CodeInvalid)
+	if !strings.Contains(e.Error(), "1981 more") || len(e.Error()) > 400 {
+		t.Errorf("a long cycle is told as %v", e)
+	}
+}
+
+// testTemporaryCycle turns an order around in one transaction, with a cycle on
+// the way.
+func testTemporaryCycle(t *testing.T, db *store.DB) {
+	depending(t, db, "a", "b a")
+	ctx := t.Context()
+	must(t, db.InTx(ctx, func(tx *store.Tx) error {
+		_, err := tx.Tasks.Update(ctx, "a", nexus.TaskUpdate{DependsOn: &[]string{"b"}})
+		must(t, err)
+		_, err = tx.Tasks.Update(ctx, "b", nexus.TaskUpdate{RemoveDependsOn: []string{"a"}})
+		return err
+	}))
+	same(t, tasks.mustGet(t, db, "a").DependsOn, []string{"b"})
+	same(t, []int{openDependencies(t, db, "a"), openDependencies(t, db, "b")}, []int{1, 0})
+
+	// Another program's cycle ends with one of its tasks.
+	exec(t, db, `UPDATE tasks SET depends_on = '["a"]' WHERE id = 'b'`)
+	must(t, db.InTx(ctx, func(tx *store.Tx) error {
+		must(t, tx.Tasks.Delete(ctx, "a"))
+		_, err := tx.Tasks.Update(ctx, "b", nexus.TaskUpdate{DependsOn: new([]string)})
+		return err
+	}))
+}
+
+// testForeignDependencies has what Nexus refuses: it does not keep Nexus from
+// other changes, nor from putting it right.
+func testForeignDependencies(t *testing.T, db *store.DB) {
+	depending(t, db, "a", "b", "c", "free")
+	ctx := t.Context()
+	exec(t, db, `UPDATE tasks SET depends_on = '["b","nobody","no1"]' WHERE id = 'a'`)
+	exec(t, db, `UPDATE tasks SET depends_on = '["a","b"]' WHERE id = 'b'`)
+	for _, update := range []nexus.TaskUpdate{
+		{Name: new("renamed")},
+		{Status: new(nexus.TaskInProgress)},
+		{AddDependsOn: []string{"b", "nobody"}}, // which are there
+		{RemoveDependsOn: []string{"no1"}},
+		{DependsOn: &[]string{"nobody", "b"}},
+	} {
+		_, err := db.Tasks.Update(ctx, "a", update)
+		must(t, err)
+	}
+	_, err := db.Tasks.Update(ctx, "a", nexus.TaskUpdate{AddDependsOn: []string{"no2"}})
+	same(t, refused(t, err, nexus.CodeReference).Message, "depends on task no2, which does not exist")
+	_, err = db.Tasks.Update(ctx, "free", nexus.TaskUpdate{AddDependsOn: []string{"a"}}) // is in no cycle
+	must(t, err)
+	_, err = db.Tasks.Update(ctx, "b", nexus.TaskUpdate{RemoveDependsOn: []string{"a"}}) // leaves the smaller one
+	must(t, err)
+	_, err = db.Tasks.Update(ctx, "b", nexus.TaskUpdate{RemoveDependsOn: []string{"b"}})
+	must(t, err)
+	_, err = db.Tasks.Update(ctx, "a", nexus.TaskUpdate{AddDependsOn: []string{"c"}})
+	must(t, err)
+	must(t, db.Tasks.Create(ctx, &nexus.Task{ID: "nobody", ProjectID: "p2", Name: "n", Status: nexus.TaskCompleted}))
+	same(t, openDependencies(t, db, "a"), 2)
+}
+
+// testChangeDependencies adds and removes single dependencies.
+func testChangeDependencies(t *testing.T, db *store.DB) {
+	depending(t, db, "a", "b", "c", "it a")
+	ctx := t.Context()
+	for _, step := range []struct {
+		update nexus.TaskUpdate
+		want   string
+	}{
+		{nexus.TaskUpdate{AddDependsOn: []string{"c", "b"}}, "a c b"},
+		{nexus.TaskUpdate{AddDependsOn: []string{"b", "b"}}, "a c b"}, // again is no error
+		{nexus.TaskUpdate{RemoveDependsOn: []string{"c", "nobody"}}, "a b"},
+		{nexus.TaskUpdate{AddDependsOn: []string{"c"}, RemoveDependsOn: []string{"a"}}, "b c"},
+		{nexus.TaskUpdate{AddDependsOn: []string{"a"}, RemoveDependsOn: []string{"a"}}, "b c"},
+		{nexus.TaskUpdate{DependsOn: &[]string{"a"}, AddDependsOn: []string{"b"}}, "a b"},
+		{nexus.TaskUpdate{RemoveDependsOn: []string{"a", "b"}}, ""},
+	} {
+		before := tasks.mustGet(t, db, "it")
+		got, err := db.Tasks.Update(ctx, "it", step.update)
+		must(t, err)
+		same(t, strings.Join(got.DependsOn, " "), step.want)
+		tasks.unchanged(t, db, got)
+		if changed := got.Revision > before.Revision; changed == slices.Equal(got.DependsOn, before.DependsOn) {
+			t.Errorf("%v: the revision went from %d to %d", got.DependsOn, before.Revision, got.Revision)
+		}
+		same(t, openDependencies(t, db, "it"), len(got.DependsOn))
+	}
+	_, err := db.Tasks.Update(ctx, "it", nexus.TaskUpdate{AddDependsOn: []string{"", "it", "a\x00"}})
+	same(t, problemFields(refused(t, err, nexus.CodeInvalid)), []string{"depends_on", "depends_on[0]", "depends_on[2]"})
+}
+
+// testDeleteDependedOn deletes tasks that others depend on.
+func testDeleteDependedOn(t *testing.T, db *store.DB) {
+	depending(t, db, "a", "b a", "c b a", "d c", "e c", "f c", "g c")
+	ctx := t.Context()
+	for id, want := range map[string]string{
+		"a": "depended on by b, c", "b": "depended on by c", "c": "depended on by d, e, f, others",
+	} {
+		e := refused(t, db.Tasks.Delete(ctx, id), nexus.CodeInUse)
+		same(t, []string{string(e.Kind), e.ID, e.Message}, []string{"task", id, want})
+		if e.Hint == "" {
+			t.Error("the refusal does not say what to do")
+		}
+	}
+	// Not those that are deleted with it, in whatever order.
+	for _, order := range []string{"c b d a e f g", "g f e d c b a", "a b c d e f g"} {
+		must(t, db.InTx(ctx, func(tx *store.Tx) error {
+			for id := range strings.FieldsSeq(order) {
+				must(t, tx.Tasks.Delete(ctx, id))
+			}
+			return nil
+		}))
+		n, err := db.Tasks.Count(ctx, nexus.TaskFilter{})
+		must(t, err)
+		same(t, n, int64(0))
+		for _, task := range []string{"a", "b a", "c b a", "d c", "e c", "f c", "g c"} {
+			ids := strings.Fields(task)
+			must(t, db.Tasks.Create(ctx, &nexus.Task{ID: ids[0], ProjectID: "p1", Name: "n", DependsOn: ids[1:]}))
+		}
+	}
+	// Nor those that no longer depend on it, or if it is there again.
+	must(t, db.InTx(ctx, func(tx *store.Tx) error {
+		must(t, tx.Tasks.Delete(ctx, "a"))
+		must(t, tx.Tasks.Delete(ctx, "b"))
+		_, err := tx.Tasks.Update(ctx, "c", nexus.TaskUpdate{RemoveDependsOn: []string{"b"}})
+		must(t, err)
+		return tx.Tasks.Create(ctx, &nexus.Task{ID: "a", ProjectID: "p2", Name: "n"})
+	}))
+	same(t, tasks.mustGet(t, db, "c").DependsOn, []string{"a"})
+}
+
+// testDeleteProjectDependedOn deletes a project whose tasks those of another
+// depend on.
+func testDeleteProjectDependedOn(t *testing.T, db *store.DB) {
+	depending(t, db, "a", "b a")
+	ctx := t.Context()
+	must(t, db.Tasks.Create(ctx, &nexus.Task{ID: "elsewhere", ProjectID: "p2", Name: "n", DependsOn: []string{"a"}}))
+	before := counted(t, db)
+	e := refused(t, db.Projects.Delete(ctx, "p1"), nexus.CodeInUse)
+	same(t, e.Error(), "task a: depended on by elsewhere")
+	same(t, counted(t, db), before)
+	must(t, db.InTx(ctx, func(tx *store.Tx) error {
+		must(t, tx.Projects.Delete(ctx, "p1"))
+		return tx.Tasks.Delete(ctx, "elsewhere")
+	}))
+}
+
+// testFeaturesFollowTasks lets tasks come, change and go, and looks at their
+// feature and sub-feature after each step.
+func testFeaturesFollowTasks(t *testing.T, db *store.DB) {
+	seed(t, db, nexus.KindTask)
+	ctx := t.Context()
+	see := func() string {
+		f, err := db.Features.Get(ctx, "f1")
+		must(t, err)
+		u, err := db.SubFeatures.Get(ctx, "u1")
+		must(t, err)
+		return fmt.Sprintf("%s %d, %s", f.Status, f.CompletedTasks, u.Status)
+	}
+	create := func(id string, status nexus.TaskStatus) func() {
+		return func() {
+			must(t, db.Tasks.Create(ctx, &nexus.Task{ID: id, ProjectID: "p1", FeatureID: "f1", SubFeatureID: "u1", Name: "n", Status: status}))
+		}
+	}
+	update := func(id string, u nexus.TaskUpdate) func() {
+		return func() {
+			_, err := db.Tasks.Update(ctx, id, u)
+			must(t, err)
+		}
+	}
+	to := func(s nexus.TaskStatus) nexus.TaskUpdate { return nexus.TaskUpdate{Status: &s} }
+	same(t, see(), "backlog 0, backlog")
+	for i, step := range []struct {
+		do   func()
+		want string
+	}{
+		{create("a", ""), "backlog 0, backlog"},
+		{create("b", nexus.TaskSkipped), "backlog 0, backlog"},
+		{update("a", to(nexus.TaskAssigned)), "backlog 0, backlog"},
+		{update("a", to(nexus.TaskInProgress)), "in_progress 0, in_progress"},
+		{update("a", to(nexus.TaskCompleted)), "done 1, done"},
+		{create("c", ""), "in_progress 1, in_progress"},
+		{update("c", nexus.TaskUpdate{SubFeatureID: new("")}), "in_progress 1, done"},
+		{update("c", to(nexus.TaskInProgress)), "in_progress 1, done"},
+		{update("c", nexus.TaskUpdate{FeatureID: new("f2")}), "done 1, done"},
+		{update("a", to(nexus.TaskPending)), "in_progress 0, in_progress"},
+		{update("a", to(nexus.TaskSkipped)), "done 0, done"},
+		{create("d", nexus.TaskInProgress), "in_progress 0, in_progress"},
+		{create("e", nexus.TaskCompleted), "in_progress 1, in_progress"},
+		{func() { must(t, db.Tasks.Delete(ctx, "d")) }, "done 1, done"},
+		// What somebody has written there stays until something follows.
+		{func() {
+			_, err := db.Features.Update(ctx, "f1", nexus.FeatureUpdate{Status: new(nexus.FeatureBacklog)})
+			must(t, err)
+			exec(t, db, "UPDATE sub_features SET status = 'on hold' WHERE id = 'u1'")
+		}, "backlog 1, on hold"},
+		{create("f", nexus.TaskCompleted), "done 2, on hold"},
+		{func() {
+			exec(t, db, "UPDATE features SET completed_tasks = 40, status = 'human_review' WHERE id = 'f1'")
+		}, "human_review 2, on hold"},
+		{update("f", to(nexus.TaskPending)), "human_review 1, on hold"},
+		{func() {
+			for _, id := range []string{"a", "b", "e", "f"} {
+				must(t, db.Tasks.Delete(ctx, id))
+			}
+		}, "human_review 0, on hold"},
+		{func() { exec(t, db, "UPDATE features SET completed_tasks = 40 WHERE id = 'f1'") }, "human_review 40, on hold"},
+	} {
+		step.do()
+		if got := see(); got != step.want {
+			t.Errorf("after step %d: %s, want %s", i, got, step.want)
+		}
+		derivedAreRight(t, db)
+	}
+	// The feature has been changed, though not by its own update.
+	f, err := db.Features.Get(ctx, "f2")
+	must(t, err)
+	same(t, []any{f.Status, f.UpdatedAt}, []any{nexus.FeatureBacklog, now})
+}
