@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -24,6 +25,7 @@ var otherWrites = map[string]string{
 	"replace twice":  "REPLACE INTO tasks " + taskValues + ", ($id, 'p', 'f2', NULL, 'n', 'completed', $on, 1, 2)",
 	"replace all":    "INSERT OR REPLACE INTO tasks SELECT * FROM tasks",
 	"replace stale":  "REPLACE INTO tasks (id, project_id, name, created_at, updated_at, open_dependencies) VALUES ($id, 'p', 'n', 1, 2, 3)",
+	"replace bare":   "REPLACE INTO tasks (id, project_id, name, created_at, updated_at) VALUES ($id, 'p', 'n', 1, 2)",
 	"ignore":         "INSERT OR IGNORE INTO tasks " + taskValues,
 	"upsert":         "INSERT INTO tasks " + taskValues + " ON CONFLICT DO UPDATE SET feature_id = excluded.feature_id, status = excluded.status, depends_on = excluded.depends_on",
 	"upsert id":      "INSERT INTO tasks " + taskValues + " ON CONFLICT (id) DO UPDATE SET id = $other, depends_on = $on",
@@ -41,6 +43,9 @@ var otherWrites = map[string]string{
 	"project": "INSERT OR REPLACE INTO projects " + projectValues + "; INSERT OR IGNORE INTO features " + featureValues +
 		"; INSERT OR IGNORE INTO sub_features (id, feature_id, name, created_at) VALUES ('u1', 'f1', 'n', 1)",
 }
+
+// ours are the tables of which another program has never heard.
+var ours = regexp.MustCompile("task_dependencies|task_counts|task_attempts|replaced_tasks|open_dependencies")
 
 const (
 	taskValues = `(id, project_id, feature_id, sub_feature_id, name, status, depends_on, created_at, updated_at)
@@ -103,7 +108,8 @@ func TestDerivedFollowsOtherPrograms(t *testing.T) {
 							"$on":      rapid.SampledFrom([]string{"", "[]", `["a"]`, `["b","a"]`, `["d","d","e"]`, `[7,"7"]`, "c", "{oops"}).Draw(rt, "on"),
 						}
 						err := write(rapid.SampledFrom(names).Draw(rt, "name"), args)
-						if err != nil && zombiezen.ErrCode(err).ToPrimary() != zombiezen.ResultConstraint {
+						// A constraint of the program's own tables may be in its way, one of ours never.
+						if err != nil && (zombiezen.ErrCode(err).ToPrimary() != zombiezen.ResultConstraint || ours.MatchString(err.Error())) {
 							rt.Fatal(err)
 						}
 					},

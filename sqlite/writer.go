@@ -47,11 +47,12 @@ type writer struct {
 	closed bool
 
 	// Owned by whoever has the turn.
-	conn     *conn   // opened by the first write
-	batch    []*turn // those whose work is in the open transaction
-	shared   int     // how many were in the one before
-	began    time.Time
-	courtesy courtesy
+	conn      *conn      // opened by the first write
+	turnstile *turnstile // opened with it; entered for as long as a transaction is open
+	batch     []*turn    // those whose work is in the open transaction
+	shared    int        // how many were in the one before
+	began     time.Time
+	courtesy  courtesy
 }
 
 // turn is one write's place in the queue.
@@ -76,7 +77,8 @@ func (w *writer) do(ctx context.Context, fn func(driver.Conn) error) error {
 	}
 }
 
-// exclusively runs fn on the writer's connection while no transaction is open.
+// exclusively runs fn on the writer's connection while no transaction is open,
+// neither here nor in another process that has a turnstile.
 func (w *writer) exclusively(ctx context.Context, fn func(*conn) error) error {
 	t := &turn{granted: make(chan struct{}, 1)}
 	if err := w.acquire(ctx, t); err != nil {
@@ -87,13 +89,19 @@ func (w *writer) exclusively(ctx context.Context, fn func(*conn) error) error {
 	if err := w.connect(ctx); err != nil {
 		return err
 	}
+	if err := w.turnstile.enter(ctx, w.patience); err != nil {
+		return err
+	}
+	defer w.turnstile.leave()
 	return fn(w.conn)
 }
 
 // connect opens the connection, if this is the first use of it.
 func (w *writer) connect(ctx context.Context) (err error) {
 	if w.conn == nil {
-		w.conn, err = w.open(ctx)
+		if w.conn, err = w.open(ctx); err == nil {
+			w.turnstile = openTurnstile(w.conn.path)
+		}
 	}
 	return err
 }
@@ -119,6 +127,7 @@ func (w *writer) close() error {
 	if w.conn == nil {
 		return nil
 	}
+	w.turnstile.close()
 	return w.conn.close()
 }
 
@@ -224,6 +233,7 @@ func (w *writer) undo(alone bool) {
 	}
 	if w.conn.sq.AutocommitEnabled() {
 		w.conn.inTx = false
+		w.turnstile.leave()
 		w.announce(errAgain)
 	}
 }
@@ -292,6 +302,7 @@ func (w *writer) commit() {
 	w.shared = len(w.batch)
 	err := w.conn.exec("COMMIT")
 	w.conn.rollback() // of what a failed COMMIT left
+	w.turnstile.leave()
 	if len(w.batch) > 1 && nexus.CodeOf(err) == nexus.CodeReference {
 		err = errAlone // one of them left a deferred foreign key open
 	}
@@ -315,8 +326,17 @@ func (w *writer) begin(ctx context.Context) error {
 	if err := w.connect(ctx); err != nil {
 		return err
 	}
-	w.courtesy.pause(ctx, w.conn.path)
-	if err := patiently(ctx, w.patience, func() error { return w.conn.exec("BEGIN IMMEDIATE") }); err != nil {
+	came := time.Now()
+	pauseDue := w.courtesy.due(came)
+	if err := w.turnstile.enter(ctx, w.patience); err != nil {
+		return err
+	}
+	if pauseDue {
+		w.courtesy.pause(ctx, w.conn.path, w.turnstile)
+	}
+	err := patiently(ctx, w.patience-time.Since(came), func() error { return w.conn.exec("BEGIN IMMEDIATE") })
+	if err != nil {
+		w.turnstile.leave()
 		return err
 	}
 	w.conn.inTx, w.began = true, time.Now()

@@ -99,8 +99,8 @@ func claimable(ctx context.Context, c driver.Conn, r nexus.ClaimRequest, now tim
 const (
 	startTask = `
 		UPDATE tasks SET
-			status = 'in_progress', assigned_agent = $2, started_at = coalesce(started_at, $3), updated_at = $3,
-			revision = revision + 1
+			status = 'in_progress', assigned_agent = $2, started_at = coalesce(started_at, $3), completed_at = NULL,
+			updated_at = $3, revision = revision + 1
 		WHERE id = $1`
 
 	insertAttempt = `
@@ -116,7 +116,7 @@ func claim(ctx context.Context, c driver.Conn, r nexus.ClaimRequest, t *nexus.Ta
 	if err != nil {
 		return nexus.Claim{}, err
 	}
-	t.Status, t.AssignedAgent, t.UpdatedAt = nexus.TaskInProgress, r.AgentID, second
+	t.Status, t.AssignedAgent, t.UpdatedAt, t.CompletedAt = nexus.TaskInProgress, r.AgentID, second, time.Time{}
 	t.Revision++
 	if t.StartedAt.IsZero() {
 		t.StartedAt = second

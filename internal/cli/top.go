@@ -193,14 +193,14 @@ func (t *top) live(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	drawn := [2]int{}
+	drawn := [2]int{} // the size for which it was drawn
 	draw := func(o *nexus.Overview) error {
 		last = o
 		width, height, err := a.Screen.Size()
+		drawn = [2]int{width, height}
 		if err != nil || width < 1 || height < 1 {
 			width, height = 80, 24
 		}
-		drawn = [2]int{width, height}
 		v := view{width: width, height: height, colour: t.colour(), keys: true, now: a.Now(), path: a.path()}
 		lines := v.lines(o)
 		// Clearing comes before a line: after one that reaches the margin it would

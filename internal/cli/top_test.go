@@ -130,22 +130,22 @@ func TestView(t *testing.T) {
 	}
 }
 
-const smallView = `12:00:00  Web shop (shop) in nexus.db…
-Tasks  ███████░░░░░░░░░░░░░░░░░░░░░░░  5…
-       ready 2 · in flight 3 · pending 1…
-Pace   1 in the last minute, 4 in the la…
+const smallView = `12:00:00  Web shop (shop) in nexus.db
+Tasks  ███████░░░░░░░░░░░░░░░░░░░░░░░  …
+       ready 2 · in flight 3 · pending …
+Pace   1 in the last minute, 4 in the l…
 Cost   $12.35, 1.2M tokens
 
 IN FLIGHT 3  AGENT  FOR    LEASE  TASK
-search       bob    1h00m  1m00s  Search…
+search       bob    1h00m  1m00s  Searc…
 and 2 more
 
-AGENTS 3  TYPE   STATUS   DONE  FAILED  …
-ada       coder  working  3     0       …
+AGENTS 3  TYPE   STATUS   DONE  FAILED …
+ada       coder  working  3     0      …
 and 2 more
 
-FEATURES 1/4      TASKS  STATUS       NA…
-░░░░░░░░░░░░░░░░  0/10   in_progress  Ch…
+FEATURES 1/4      TASKS  STATUS       N…
+░░░░░░░░░░░░░░░░  0/10   in_progress  C…
 and 3 more
 `
 
@@ -311,17 +311,33 @@ func (s *fakeScreen) Open() (keys <-chan byte, restore func(), err error) {
 	return s.keys, func() { s.open, s.restored = false, s.restored+1 }, nil
 }
 
+// output calls a function whenever something is written.
+type output struct {
+	all     bytes.Buffer
+	written func()
+}
+
+func (o *output) Write(text []byte) (int, error) {
+	o.written()
+	return o.all.Write(text)
+}
+
 // runTop runs top on a screen, or on none if that is nil.
 func runTop(ctx context.Context, screen Screen, vars map[string]string, args ...string) (code int, stdout, stderr string) {
-	var out, errs bytes.Buffer
+	return runTopUntil(ctx, func() {}, screen, vars, args...)
+}
+
+func runTopUntil(ctx context.Context, written func(), screen Screen, vars map[string]string, args ...string) (code int, stdout, stderr string) {
+	out := &output{written: written}
+	var errs bytes.Buffer
 	code = Run(ctx, append([]string{"top"}, args...), Env{
-		In: strings.NewReader(""), Out: &out, Err: &errs, Screen: screen, Version: "test",
+		In: strings.NewReader(""), Out: out, Err: &errs, Screen: screen, Version: "test",
 		Getenv: func(name string) string { return vars[name] }, Now: func() time.Time { return noon },
 		Database: memory{func(db *store.DB) error {
 			return db.Tasks.Create(ctx, &nexus.Task{ID: "pay", ProjectID: "shop", Name: "Pay", Status: nexus.TaskBlocked})
 		}},
 	})
-	return code, out.String(), errs.String()
+	return code, out.all.String(), errs.String()
 }
 
 const oneBlocked = "12:00:00 done 0/1 · ready 0 · in flight 0 · failed 0 · blocked 1 · agents 0 · 0/min · 0/h · $0.00 · 0 tokens\n"
@@ -410,7 +426,7 @@ func TestTopPlain(t *testing.T) {
 func TestTopOnce(t *testing.T) {
 	t.Parallel()
 	screen := &fakeScreen{sizes: func() (int, int) { return 30, 3 }}
-	code, out, _ := runTop(t.Context(), screen, nil, "--once")
+	code, out, _ := runTop(t.Context(), screen, map[string]string{"NO_COLOR": "1"}, "--once")
 	if code != 0 || screen.restored != 0 || strings.Contains(out, enterScreen) {
 		t.Errorf("exit code %d, %q", code, out)
 	}
@@ -425,27 +441,22 @@ func TestTopOnce(t *testing.T) {
 func TestTopInterrupted(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[int][]string{0: nil, 130: {"--until-done"}} {
-		for name, screen := range map[string]*fakeScreen{"file": nil, "screen": {}} {
-			t.Run(fmt.Sprint(name, args), func(t *testing.T) {
+		for _, live := range []bool{false, true} {
+			t.Run(fmt.Sprint(args, live), func(t *testing.T) {
 				t.Parallel()
-				ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				vars := map[string]string{}
 				var on Screen
-				if screen != nil {
-					mine := &fakeScreen{sizes: func() (int, int) { cancel(); return 80, 24 }}
-					on = mine
-					defer func() {
-						if mine.restored != 1 {
-							t.Errorf("the terminal was restored %d times", mine.restored)
-						}
-					}()
-				} else {
-					defer time.AfterFunc(50*time.Millisecond, cancel).Stop()
+				screen := &fakeScreen{sizes: func() (int, int) { return 80, 24 }}
+				if live {
+					on = screen
 				}
-				code, _, errs := runTop(ctx, on, vars, append(args, "--interval", "1h")...)
+				code, _, errs := runTopUntil(ctx, cancel, on, nil, append(args, "--interval", "1h")...)
 				if code != want || (errs == "") != (want == 0) {
 					t.Errorf("exit code %d, %s", code, errs)
+				}
+				if live && screen.restored != 1 {
+					t.Errorf("the terminal was restored %d times", screen.restored)
 				}
 			})
 		}

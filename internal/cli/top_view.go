@@ -149,9 +149,10 @@ func (v *view) head(o *nexus.Overview) []string {
 	if o.ProjectID != "" {
 		what = fmt.Sprintf("%s (%s) in %s", o.ProjectName, o.ProjectID, v.path)
 	}
-	title := []cell{{clock, bold}, {"  " + oneLine(what), plain}}
-	if v.keys {
-		title = append(title, cell{"  q ends it", dim})
+	what = "  " + oneLine(what)
+	title := []cell{{clock, bold}, {what, plain}}
+	if hint := "  q ends it"; v.keys && widthOf(clock+what+hint) <= v.width {
+		title = append(title, cell{hint, dim})
 	}
 	done := o.TasksTotal - o.TasksOpen
 	counts := []string{"ready " + readyCount(o), fmt.Sprintf("in flight %d", len(o.InFlight))}
@@ -233,7 +234,7 @@ func (v *view) inFlight(o *nexus.Overview) section {
 				what += fmt.Sprintf(" · %d%%", p.Percent)
 			}
 			if p.Note != "" {
-				what += " · " + p.Note
+				what += " · " + clip(p.Note, 200)
 			}
 		}
 		s.rows = append(s.rows, []cell{{w.TaskID, plain}, {w.AgentID, plain}, {since, plain}, lease, {what, plain}})
@@ -342,20 +343,32 @@ func (v *view) table(s section, most int) []string {
 
 // join puts cells side by side in one line that fits.
 func (v *view) join(cells ...cell) string {
-	var b strings.Builder
-	left := v.width
-	for i, c := range cells {
-		if v.width > 0 {
-			c.text = cut(c.text, left)
-			left -= widthOf(c.text)
-		}
-		if i == len(cells)-1 {
-			c.text = strings.TrimRight(c.text, " ")
-		}
-		if v.colour && c.colour != plain && c.text != "" {
-			c.text = "\x1b[" + string(c.colour) + "m" + c.text + "\x1b[0m"
-		}
-		b.WriteString(c.text)
+	for len(cells) > 0 && strings.TrimSpace(cells[len(cells)-1].text) == "" {
+		cells = cells[:len(cells)-1]
 	}
-	return b.String()
+	total := 0
+	for i, c := range cells {
+		if i == len(cells)-1 {
+			cells[i].text = strings.TrimRight(c.text, " ")
+		}
+		total += widthOf(cells[i].text)
+	}
+	left, end := total, ""
+	if v.width > 0 && total > v.width {
+		left, end = v.width-1, "…"
+	}
+	var b strings.Builder
+	for _, c := range cells {
+		text := clip(c.text, left)
+		left -= widthOf(text)
+		clipped := text != c.text
+		if v.colour && c.colour != plain && text != "" {
+			text = "\x1b[" + string(c.colour) + "m" + text + "\x1b[0m"
+		}
+		b.WriteString(text)
+		if clipped {
+			break
+		}
+	}
+	return b.String() + end
 }

@@ -26,18 +26,26 @@ func runeWidth(r rune) int {
 	}
 }
 
-// cut shortens a text to so many columns.
-func cut(text string, columns int) string {
-	if widthOf(text) <= columns {
-		return text
-	}
+// clip returns the beginning of a text that fits in so many columns.
+func clip(text string, columns int) string {
 	width := 0
 	for i, r := range text {
-		if width += runeWidth(r); width > columns-1 {
-			return text[:i] + strings.Repeat("…", min(max(columns, 0), 1))
+		if width += runeWidth(r); width > columns {
+			return text[:i]
 		}
 	}
 	return text
+}
+
+// cut is clip with a sign that something is missing.
+func cut(text string, columns int) string {
+	if clip(text, columns) == text {
+		return text
+	}
+	if columns < 1 {
+		return ""
+	}
+	return clip(text, columns-1) + "…"
 }
 
 // pad makes a text so many columns wide.

@@ -135,7 +135,13 @@ func (s *site) start(w worker.Worker) *shift {
 	}()
 	s.t.Cleanup(func() {
 		stop()
-		<-r.done
+		for { // after a test that has failed, there may be commands that do not end
+			select {
+			case <-r.done:
+				return
+			case s.clock.graces <- time.Time{}:
+			}
+		}
 	})
 	return r
 }

@@ -1,0 +1,222 @@
+package sqlite_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/store"
+	"github.com/seed-c8812374/nexus/store/driver"
+)
+
+// A history is what clients did and when.
+
+// event is what a client notes: that it calls, when the database looks at the
+// clock for it, and that the call has returned.
+type event struct {
+	Client, Call int
+	At           int64     // by a clock that all clients share and that only goes forward
+	Asked        *asked    `json:",omitempty"`
+	Now          int64     `json:",omitempty"` // what the database's clock showed
+	Answered     *answered `json:",omitempty"`
+}
+
+// lineClock is a clock, in µs, that all clients share and move.
+type lineClock interface {
+	Load() int64
+	Add(d int64) int64
+}
+
+// lineClient is one client, for one goroutine.
+type lineClient struct {
+	id    int
+	db    *store.DB // with a clock of its own that tells what it shows
+	clock lineClock
+	rnd   *rand.Rand
+	plan  linePlan
+	note  func(event)
+	at    func() int64
+
+	calls int
+	now   int64   // what the database's clock showed last
+	given []owner // what it was given, also what it does not hold any more
+	fresh bool    // it holds the last, as far as it knows
+}
+
+// linePlan is what clients do.
+type linePlan struct {
+	Tasks []string
+	Best  bool // claims of the best, several at once, and recoveries
+	Back  bool // the clock jumps back, too
+	Calls int  // of each client
+}
+
+// newLineClient makes a client of a database that others use as well.
+func newLineClient(id int, shared *store.DB, clock lineClock, seed uint64, plan linePlan, at func() int64, note func(event)) *lineClient {
+	c := &lineClient{id: id, clock: clock, rnd: rand.New(rand.NewPCG(seed, uint64(id))), plan: plan, at: at, note: note}
+	c.db = store.New(sharedDB{shared}, func() time.Time {
+		c.now = clock.Load()
+		c.note(event{Client: id, Call: c.calls, Now: c.now})
+		return time.UnixMicro(c.now)
+	})
+	return c
+}
+
+// run makes random calls.
+func (c *lineClient) run() error {
+	for range c.plan.Calls {
+		if c.rnd.IntN(8) == 0 {
+			c.moveClock()
+		}
+		if err := c.call(c.draw()); err != nil {
+			return err
+		}
+		runtime.Gosched() // so that others get in between
+	}
+	return nil
+}
+
+func (c *lineClient) moveClock() {
+	d := c.rnd.Int64N(1_200_000) // leases are one to three seconds long
+	if c.plan.Back && c.rnd.IntN(8) == 0 {
+		d = -10 * d
+	}
+	c.clock.Add(d)
+}
+
+func (c *lineClient) draw() asked {
+	task := c.plan.Tasks[c.rnd.IntN(len(c.plan.Tasks))]
+	a := asked{Agent: string(rune('a' + c.id)), Task: task, Lease: int64(1+c.rnd.IntN(3)) * 1_000_000, Count: 1}
+	n := c.rnd.IntN(100)
+	if c.fresh { // it mostly goes on with what it has just been given
+		if n = c.rnd.IntN(60); c.rnd.IntN(5) < 3 {
+			n = 99
+		}
+	}
+	switch {
+	case n < 30 && c.plan.Best:
+		a.Verb, a.Task, a.Count = "claim", "", 1+c.rnd.IntN(2)
+		return a
+	case n < 40 || !c.plan.Best && n < 50:
+		a.Verb = "claim"
+		return a
+	case n < 43 && c.plan.Best:
+		return asked{Verb: "recover"}
+	case n < 60:
+		return asked{Verb: "reopen", Task: task}
+	}
+	// What it was given last, mostly; else what it was given once; with nothing,
+	// what nobody was.
+	o := owner{Task: task, Epoch: 1 << 40}
+	if k := len(c.given); k > 0 {
+		o = c.given[k-1]
+		if !c.fresh && c.rnd.IntN(3) == 0 {
+			o = c.given[c.rnd.IntN(k)]
+		}
+	}
+	verb := []string{"heartbeat", "heartbeat", "complete", "complete", "fail", "release", "skip"}[c.rnd.IntN(7)]
+	return asked{Verb: verb, Task: o.Task, Epoch: o.Epoch}
+}
+
+// call makes a call, and notes it.
+func (c *lineClient) call(a asked) error {
+	ctx := context.Background()
+	c.calls++
+	c.note(event{Client: c.id, Call: c.calls, At: c.at(), Asked: &a})
+	var out answered
+	var err error
+	switch a.Verb {
+	case "claim":
+		var claims []nexus.Claim
+		claims, err = c.db.Tasks.Claim(ctx, nexus.ClaimRequest{
+			AgentID: a.Agent, TaskID: a.Task, Count: a.Count, Lease: time.Duration(a.Lease) * time.Microsecond,
+		})
+		for _, claim := range claims {
+			out.Claims = append(out.Claims, owner{claim.TaskID, claim.AgentID, claim.Epoch})
+		}
+		c.given, c.fresh = append(c.given, out.Claims...), len(out.Claims) > 0
+	case "heartbeat":
+		_, err = c.db.Tasks.Heartbeat(ctx, a.Task, a.Epoch, 0)
+	case "complete":
+		_, err = c.db.Tasks.Complete(ctx, a.Task, a.Epoch, nexus.Evidence{})
+	case "fail":
+		_, err = c.db.Tasks.Fail(ctx, a.Task, a.Epoch, store.Failure{})
+	case "release":
+		_, err = c.db.Tasks.Release(ctx, a.Task, a.Epoch, "")
+	case "skip":
+		_, err = c.db.Tasks.Skip(ctx, a.Task, a.Epoch, "")
+	case "reopen":
+		_, err = c.db.Tasks.Reopen(ctx, a.Task, "")
+	case "recover":
+		var report *nexus.Recovery
+		if report, err = c.db.Recover(ctx, nexus.RecoverRequest{}); err == nil {
+			for _, t := range report.Tasks {
+				out.Tasks = append(out.Tasks, t.TaskID)
+			}
+			slices.Sort(out.Tasks)
+		}
+	}
+	out.Now, out.Code = c.now, nexus.CodeOf(err)
+	if a.Verb != "claim" && a.Verb != "heartbeat" {
+		c.fresh = false
+	}
+	var e *nexus.Error
+	if errors.As(err, &e) {
+		if held, ok := e.Stored.(*nexus.Attempt); ok {
+			out.Owner = owner{Agent: held.AgentID, Epoch: held.Epoch}
+		}
+	}
+	c.note(event{Client: c.id, Call: c.calls, At: c.at(), Answered: &out})
+	if out.Code != "" && out.Code != nexus.CodeFenced && out.Code != nexus.CodeNotReady {
+		return err
+	}
+	return nil
+}
+
+// sharedDB is a driver over an open database, so that every client can have a
+// clock of its own although they share its commit queue.
+type sharedDB struct{ *store.DB }
+
+func (d sharedDB) Write(ctx context.Context, fn func(driver.Conn) error) error {
+	return d.InTx(ctx, func(tx *store.Tx) error { return fn(sharedConn{tx}) })
+}
+
+func (d sharedDB) Read(ctx context.Context, fn func(driver.Conn) error) error {
+	return d.Snapshot(ctx, fn)
+}
+
+func (d sharedDB) Snapshot(ctx context.Context, fn func(driver.Conn) error) error {
+	return d.View(ctx, func(tx *store.Tx) error { return fn(sharedConn{tx}) })
+}
+
+func (d sharedDB) Tables(ctx context.Context) ([]string, error) {
+	contract, added, err := d.DB.Tables(ctx)
+	return append(contract, added...), err
+}
+
+// sharedConn is a connection that is a transaction.
+type sharedConn struct{ tx *store.Tx }
+
+func (c sharedConn) Exec(ctx context.Context, sql string, args ...driver.Arg) (int64, error) {
+	return c.tx.Exec(ctx, sql, argValues(args)...)
+}
+
+func (c sharedConn) Query(ctx context.Context, sql string, args []driver.Arg, fn func(driver.Row) error) error {
+	return c.tx.Query(ctx, sql, argValues(args), fn)
+}
+
+func (c sharedConn) Savepoint(ctx context.Context, fn func() error) error {
+	return c.tx.InTx(ctx, func(*store.Tx) error { return fn() })
+}
+
+func argValues(args []driver.Arg) []any {
+	all := make([]any, len(args))
+	for i, a := range args {
+		all[i] = a.Value()
+	}
+	return all
+}
