@@ -26,7 +26,7 @@ func foreignersPresent(path string) bool {
 		return true
 	}
 	ours := []int{os.Getpid()}
-	marks, _ := all.on(path + "-wal")
+	marks, _ := all.on(logOf(path))
 	for _, mark := range marks {
 		if mark.first >= hereBytes && mark.first < pauseBytes {
 			ours = append(ours, int(mark.first-hereBytes))

@@ -98,7 +98,7 @@ func newQueue(t *testing.T, path string, maxAttempts int, plan linePlan, clock l
 	return db, m
 }
 
-// together runs clients on goroutines of their own on one database, and returns
+// lineTogether runs clients on goroutines of their own on one database, and returns
 // their history.
 func lineTogether(t *testing.T, db *store.DB, clock lineClock, clients int, seed uint64, plan linePlan) []porcupine.Operation {
 	t.Helper()

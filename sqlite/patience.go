@@ -20,17 +20,18 @@ const (
 // patiently runs attempt again while another process holds the lock that it
 // needs. It gives up when ctx ends, or after patience.
 func patiently(ctx context.Context, patience time.Duration, attempt func() error) error {
-	var deadline time.Time
+	return patientlySince(ctx, time.Now(), patience, attempt)
+}
+
+// patientlySince is patiently for who has been waiting since then. There is one
+// attempt in any case.
+func patientlySince(ctx context.Context, since time.Time, patience time.Duration, attempt func() error) error {
 	for wait := firstWait; ; wait = min(2*wait, longestWait) {
 		err := attempt()
 		if nexus.CodeOf(err) != nexus.CodeBusy {
 			return err
 		}
-		now := time.Now()
-		switch {
-		case deadline.IsZero():
-			deadline = now.Add(patience)
-		case now.After(deadline):
+		if time.Since(since) > patience {
 			return &nexus.Error{
 				Code:    nexus.CodeBusy,
 				Message: fmt.Sprintf("another program has held the database's write lock for %v", patience),

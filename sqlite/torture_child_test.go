@@ -30,7 +30,7 @@ var roles = map[string]map[string]int{
 		"claim": 24, "claim one": 4, "claim several": 3, "complete": 16, "turn": 10, "heartbeat": 7, "progress": 7,
 		"fail": 5, "release": 5, "block": 3, "skip": 3, "qa": 3, "unblock": 4, "reopen": 3, "metric": 3,
 	},
-	"planner": {"plan": 25, "create": 20, "delete": 10, "link": 12, "reopen": 8, "unblock": 8, "take": 12, "metric": 5},
+	"planner": {"plan": 22, "large plan": 3, "create": 20, "delete": 10, "link": 12, "reopen": 8, "unblock": 8, "take": 12, "metric": 5},
 	"foreign": {"status": 45, "insert": 15, "checkpoint": 40},
 }
 
@@ -121,7 +121,7 @@ func childTorture(args []string) error {
 
 // phase is a part of the life of a process, as a deed.
 func (x *tortured) phase(kind string, fn func() error) error {
-	_, err := x.journal.do(&deed{ID: x.name + "." + kind, Kind: kind}, func(func()) (result, error) { return result{}, fn() })
+	_, err := x.journal.do(&deed{ID: x.name + "." + kind, Kind: kind}, func(func(stage)) (result, error) { return result{}, fn() })
 	return err
 }
 
@@ -181,18 +181,19 @@ func (x *tortured) leave() {
 	x.changed.Broadcast()
 }
 
-// anyKind in an order to go counts every deed, and commits those that have come to
-// their commit.
+// What an order waits for besides the kinds of deeds: any of them, and that one is in
+// its transaction, or in its commit.
 const (
-	anyKind = "any"
-	commits = "commit"
+	anyKind      = "any"
+	transactions = string(inside)
+	commits      = string(ending)
 )
 
 // note counts a deed that has begun.
 func (x *tortured) note(kind string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if o := &x.wait; o.Left > 0 && (o.Kind == kind || o.Kind == anyKind && kind != commits) {
+	if o := &x.wait; o.Left > 0 && (o.Kind == kind || o.Kind == anyKind && roles[x.role][kind] > 0) {
 		if o.Left--; o.Left == 0 && o.Die {
 			time.AfterFunc(o.Delay, die)
 		} else if o.Left == 0 {
@@ -240,7 +241,9 @@ func (h *hand) next() error {
 			return err
 		}
 		h.note(d.Kind)
-		_, err = h.journal.do(d, func(ending func()) (result, error) { return d.foreign(h.foreign, ending) })
+		_, err = h.journal.do(d, func(at func(stage)) (result, error) {
+			return d.foreign(h.foreign, h.noted(at))
+		})
 		return err
 	}
 	d.Way = []string{wayCall, wayTx, wayKeyed}[h.rng.IntN(3)]
@@ -267,11 +270,8 @@ func (h *hand) draw(weights map[string]int) string {
 
 func (h *hand) do(d *deed) error {
 	h.note(d.Kind)
-	a, err := h.journal.do(d, func(ending func()) (result, error) {
-		r, again, err := d.perform(h.db, func() {
-			ending()
-			h.note(commits)
-		})
+	a, err := h.journal.do(d, func(at func(stage)) (result, error) {
+		r, again, err := d.perform(h.db, h.noted(at))
 		if again {
 			err = errors.Join(err, fmt.Errorf("the key %s is used already", d.ID))
 		}
@@ -288,6 +288,13 @@ func (h *hand) do(d *deed) error {
 		return repeat(h.db, a)
 	}
 	return nil
+}
+
+func (h *hand) noted(at func(stage)) func(stage) {
+	return func(s stage) {
+		at(s)
+		h.note(string(s))
+	}
 }
 
 // repeat makes a call with a key again that has succeeded.
@@ -355,7 +362,7 @@ func (h *hand) choose(d *deed) (ok bool, err error) {
 	case "delete":
 		d.Task, _, err = h.anyTask("true")
 		return d.Task != "", err
-	case "plan":
+	case "plan", "large plan":
 		return true, h.choosePlan(d)
 	case "create", "link":
 		return h.chooseDependent(d)
@@ -396,8 +403,9 @@ func (h *hand) choosePlan(d *deed) error {
 	}
 	d.Feature = h.newID("f", d.ID)
 	d.Rows = make([]planned, 10+h.rng.IntN(50))
-	if h.rng.IntN(10) == 0 {
-		d.Rows, d.Size = make([]planned, 200), 8000 // more than SQLite keeps in memory until the commit
+	if d.Kind == "large plan" { // larger than what SQLite keeps in memory until the commit
+		d.Kind, d.Rows, d.Size = "plan", make([]planned, 200), 8000
+		h.note("large plan")
 	}
 	for i := range d.Rows {
 		d.Rows[i].ID = h.newID("t", fmt.Sprintf("%s.%d", d.ID, i))

@@ -192,22 +192,22 @@ func (d *deed) leaveMetric(s *store.Services) error {
 	return s.Metrics.Create(background, &nexus.Metric{ID: d.ID, ProjectID: "p", Type: "torture", Value: 1})
 }
 
-// perform does the deed in its way. It calls ending when all that is left to do is
-// the commit.
-func (d *deed) perform(db *store.DB, ending func()) (r result, again bool, err error) {
+// perform does the deed in its way. It calls at with every stage that it comes to.
+func (d *deed) perform(db *store.DB, at func(stage)) (r result, again bool, err error) {
 	switch d.Way {
 	case wayKeyed:
 		return store.Once(background, db, d.ID, d, func(tx *store.Tx) (result, error) {
-			r, err := d.run(&tx.Services)
-			ending()
-			return r, err
+			at(inside)
+			defer at(ending)
+			return d.run(&tx.Services)
 		})
 	case wayTx:
 		err = db.InTx(background, func(tx *store.Tx) error {
+			at(inside)
 			if r, err = d.run(&tx.Services); err != nil {
 				return err
 			}
-			defer ending()
+			defer at(ending)
 			return d.leaveMetric(&tx.Services)
 		})
 		return r, false, err
@@ -218,7 +218,7 @@ func (d *deed) perform(db *store.DB, ending func()) (r result, again bool, err e
 }
 
 // foreign does the deed as a program that knows only the contract.
-func (d *deed) foreign(c *zombiezen.Conn, ending func()) (r result, err error) {
+func (d *deed) foreign(c *zombiezen.Conn, at func(stage)) (r result, err error) {
 	if d.Kind == "checkpoint" {
 		return r, sqlitex.ExecuteTransient(c, "PRAGMA wal_checkpoint("+d.Mode+")", nil)
 	}
@@ -227,6 +227,8 @@ func (d *deed) foreign(c *zombiezen.Conn, ending func()) (r result, err error) {
 		return r, err
 	}
 	defer end(&err)
+	at(inside)
+	defer at(ending)
 	if d.Kind == "insert" {
 		on := nexus.EncodeIDs(d.Rows[0].On)
 		err = sqlitex.Execute(c, `
@@ -236,7 +238,6 @@ func (d *deed) foreign(c *zombiezen.Conn, ending func()) (r result, err error) {
 		if err == nil && c.Changes() == 0 {
 			err = errNoSuchTask
 		}
-		ending()
 		return r, err
 	}
 	held := d.one(c, "SELECT coalesce(max(epoch), 0) FROM task_attempts WHERE ended_us IS NULL AND task_id = ?", &err)
@@ -256,7 +257,6 @@ func (d *deed) foreign(c *zombiezen.Conn, ending func()) (r result, err error) {
 		r.Ended = held
 	}
 	r.Tasks = []seen{{d.Task, d.one(c, "SELECT revision FROM tasks WHERE id = ?", &err), d.Status}}
-	ending()
 	return r, err
 }
 
@@ -289,13 +289,22 @@ func (d *deed) refusal(err error) (nexus.Code, bool) {
 	}
 }
 
+// stage is how far a deed has come that has begun and not ended.
+type stage string
+
+const (
+	waiting stage = "" // or, of one method's call, anything
+	inside  stage = "in the transaction"
+	ending  stage = "in the commit" // or before it, with all the rest done
+)
+
 // entry is a line of a journal. A process writes one before a deed, one after it,
-// and one when all that is left of it is the commit. What write has taken is in the
-// kernel's hands: a kill does not lose it.
+// and one for each stage in between. What write has taken is in the kernel's hands:
+// a kill does not lose it.
 type entry struct {
 	Begin   *deed      `json:"begin,omitempty"`
 	ID      string     `json:"of,omitempty"`
-	Ending  bool       `json:"ending,omitempty"`
+	Stage   stage      `json:"stage,omitempty"`
 	Done    *result    `json:"done,omitempty"`
 	Refused nexus.Code `json:"refused,omitempty"`
 }
@@ -320,7 +329,7 @@ type act struct {
 	*deed
 	state   state
 	result  result
-	ending  bool // it was in its commit, or after that
+	stage   stage
 	doubted bool // it was doubtful when its process died
 }
 
@@ -335,12 +344,12 @@ const (
 
 // do writes down that a deed begins, does it, and writes down how it ended. It
 // returns the error of a deed that was not merely refused.
-func (j *journal) do(d *deed, perform func(ending func()) (result, error)) (*act, error) {
+func (j *journal) do(d *deed, perform func(at func(stage)) (result, error)) (*act, error) {
 	a := &act{deed: d}
 	if err := j.write(entry{Begin: d}); err != nil {
 		return a, err
 	}
-	r, err := perform(func() { _ = j.write(entry{ID: d.ID, Ending: true}) })
+	r, err := perform(func(s stage) { _ = j.write(entry{ID: d.ID, Stage: s}) })
 	if err != nil {
 		code, ok := d.refusal(err)
 		if !ok {
@@ -384,8 +393,8 @@ func readJournal(path string, offset int) (acts []*act, end int, err error) {
 			return nil, 0, fmt.Errorf("%s: %q ends what has not begun", path, line)
 		}
 		switch {
-		case e.Ending:
-			a.ending = true
+		case e.Stage != waiting:
+			a.stage = e.Stage
 		case e.Done != nil:
 			a.state, a.result = done, *e.Done
 		default:

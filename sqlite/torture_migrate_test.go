@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +32,9 @@ func childTortureMigrate(args []string) error {
 	return errors.Join(err, db.Close())
 }
 
+// quiet keeps the paths of backups out of the test's output.
+var quiet = &sqlite.Options{Logger: slog.New(slog.DiscardHandler)}
+
 // oldDatabase makes a database of schema version 2 with some thousand rows, and
 // returns the file.
 func oldDatabase(t *testing.T, folder string) (path string) {
@@ -45,7 +47,7 @@ func oldDatabase(t *testing.T, folder string) (path string) {
 		UPDATE tasks SET status = 'completed' WHERE rowid <= 900;
 		INSERT INTO metrics (id, project_id, type, value, timestamp) SELECT 'm' || id, 'p', 'cost_usd', 1, 1 FROM tasks`)
 	for {
-		reverted, err := sqlite.MigrateDown(background, path, nil, false)
+		reverted, err := sqlite.MigrateDown(background, path, quiet, false)
 		mustSucceed(t, err)
 		if reverted[0].Version == 3 {
 			return path
@@ -58,9 +60,6 @@ func contractRows(t testing.TB, path string) map[string][]string {
 	t.Helper()
 	all := make(map[string][]string)
 	for table, columns := range contractColumns {
-		if table == "features" { // what is counted comes with the migration
-			columns = strings.ReplaceAll(columns, "completed_tasks", "NULL")
-		}
 		all[table] = rows(t, path, "SELECT rowid, "+columns+" FROM "+table+" ORDER BY rowid")
 	}
 	return all
@@ -68,7 +67,8 @@ func contractRows(t testing.TB, path string) map[string][]string {
 
 func versionOf(t testing.TB, path string) string {
 	t.Helper()
-	return strings.Join(rows(t, path, "SELECT max(version_id) FROM nexus_migrations"), "")
+	_, version, _ := strings.Cut(rows(t, path, "SELECT max(version_id) FROM nexus_migrations")[0], ":")
+	return strings.TrimSpace(version)
 }
 
 // migrationPhase reads in the journal of a migration how far it came.
@@ -101,7 +101,7 @@ func migrationPhase(t testing.TB, journal string) string {
 func tortureMigrations(t *testing.T, rng *rand.Rand, kills int) {
 	folder := tortureFolder(t)
 	old := oldDatabase(t, folder)
-	before, version := contractRows(t, old), versionOf(t, old)
+	before := contractRows(t, old)
 	bytes := content(t, old)
 	phases, versions := tally{}, tally{}
 	killed, rounds := 0, 0
@@ -143,7 +143,7 @@ func tortureMigrations(t *testing.T, rng *rand.Rand, kills int) {
 		}
 		found := lookAtMigrated(t, path, before)
 		versions["left at "+found]++
-		if found != version && len(doomed) < len(all) && found != "INTEGER:\"3\" " {
+		if found != `"2"` && found != `"3"` || found == `"2"` && len(doomed) < len(all) {
 			t.Errorf("round %d: version %s", rounds, found)
 		}
 	}
@@ -166,29 +166,27 @@ func lookAtMigrated(t *testing.T, path string, want map[string][]string) (versio
 	}
 	version = versionOf(t, seen)
 	mustEqual(t, contractRows(t, seen), want)
-	if found := rows(t, seen, "PRAGMA integrity_check"); !slices.Equal(found, []string{`TEXT:"ok" `}) {
+	if found := rows(t, seen, "PRAGMA integrity_check"); len(found) != 1 || !strings.Contains(found[0], `:"ok"`) {
 		t.Errorf("%s: %v", seen, found)
 	}
 	// The backups are whole, but for one that says that it is not.
 	for _, name := range beside(t, path) {
-		if strings.Contains(name, "backup") && !strings.HasSuffix(name, ".partial") {
+		if strings.Contains(name, "backup") && !strings.Contains(name, ".partial") {
 			mustEqual(t, contractRows(t, filepath.Join(filepath.Dir(path), name)), want)
 		}
 	}
 
-	db, err := sqlite.Open(background, path, nil)
+	db, err := sqlite.Open(background, path, quiet)
 	if err != nil {
 		t.Fatalf("%s: %v", path, err)
 	}
 	for _, problem := range soundness(db) {
-		if !strings.Contains(problem, "feature") { // whose status nobody had followed before
-			t.Errorf("%s: %s", path, problem)
-		}
+		t.Errorf("%s: %s", path, problem)
 	}
 	mustClose(t, db)
 	mustEqual(t, contractRows(t, path), want)
-	if now := versionOf(t, path); now != `TypeInteger:"3" ` && version == now {
-		t.Errorf("%s: version %s, was %s", path, now, version)
+	if now := versionOf(t, path); now != `"3"` {
+		t.Errorf("%s: version %s", path, now)
 	}
 	return version
 }

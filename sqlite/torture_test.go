@@ -108,7 +108,8 @@ type torture struct {
 
 	kills     int
 	lost      int   // or wrong
-	phases    tally // what was under way in a process when it was killed
+	phases    tally // the kinds of deeds that were under way when their process was killed
+	stages    tally // and how far they had come
 	did       tally // acknowledged, by kind
 	refusals  int
 	recovered int
@@ -119,7 +120,7 @@ type torture struct {
 func tortureWork(t *testing.T, rng *rand.Rand, kills int) {
 	x := &torture{
 		T: t, rng: rng, folder: tortureFolder(t), dead: map[string]bool{}, before: newImage(),
-		phases: tally{}, did: tally{}, doubts: tally{},
+		phases: tally{}, stages: tally{}, did: tally{}, doubts: tally{},
 	}
 	x.path = filepath.Join(x.folder, "nexus.db")
 	x.begin()
@@ -139,8 +140,8 @@ func tortureWork(t *testing.T, rng *rand.Rand, kills int) {
 		sum += n
 	}
 	t.Logf("%d kills in %d rounds; %d operations acknowledged and checked, %d lost; %d refused, %d tasks taken back, %d logs ended in half a transaction\n"+
-		"under way when killed: %v\nof these: %v\nacknowledged: %v",
-		x.kills, rounds, sum, x.lost, x.refusals, x.recovered, x.halves, x.phases, x.doubts, x.did)
+		"under way when killed: %v\nthat is: %v\nof these: %v\nacknowledged: %v",
+		x.kills, rounds, sum, x.lost, x.refusals, x.recovered, x.halves, x.stages, x.phases, x.doubts, x.did)
 }
 
 // begin makes the database, with a few plans.
@@ -172,8 +173,8 @@ func (x *torture) deed(kind string) *deed {
 
 func (x *torture) do(db *store.DB, d *deed) *act {
 	x.Helper()
-	a, err := x.journal.do(d, func(ending func()) (result, error) {
-		r, _, err := d.perform(db, ending)
+	a, err := x.journal.do(d, func(at func(stage)) (result, error) {
+		r, _, err := d.perform(db, at)
 		return r, err
 	})
 	mustSucceed(x, err)
@@ -231,9 +232,9 @@ func (v *victim) order(o order) { fmt.Fprintln(v.stdin, asJSON(o)) }
 
 // awaited are what a process is waited for to begin before it is killed.
 var awaited = map[string][]string{
-	"worker":  {anyKind, anyKind, commits, commits, "claim", "claim", "complete", "turn", "heartbeat", "fail"},
-	"planner": {anyKind, commits, commits, "plan", "create", "link"},
-	"foreign": {anyKind, "status", "checkpoint", "checkpoint", "checkpoint"},
+	"worker":  {anyKind, anyKind, transactions, transactions, commits, commits, "claim", "complete", "turn", "heartbeat", "fail"},
+	"planner": {anyKind, transactions, commits, commits, "plan", "large plan", "large plan", "create", "link"},
+	"foreign": {anyKind, transactions, commits, "checkpoint", "checkpoint", "checkpoint"},
 }
 
 // round lets all work, kills one or all of them, and looks at what is left.
@@ -247,6 +248,10 @@ func (x *torture) round() {
 	}
 	way := x.rng.IntN(10)
 	await := order{Kind: kind, Left: n, Die: way >= 5, Delay: x.delay() / 4}
+	delay := x.delay()
+	if kind == "large plan" {
+		await.Left, await.Delay, delay = 1, 20*x.delay(), 20*delay
+	}
 	for _, v := range x.victims {
 		if v == chosen {
 			v.order(await)
@@ -270,7 +275,7 @@ func (x *torture) round() {
 				v.expect("closing")
 			}
 		}
-		time.Sleep(x.delay())
+		time.Sleep(delay)
 	}
 	acts := x.kill(doomed)
 	if way == 1 { // and while the next ones open what these have left
@@ -338,23 +343,28 @@ func (x *torture) kill(doomed []*victim) (acts []*act) {
 	return acts
 }
 
+// notePhases counts what was under way in a process that was killed.
 func (x *torture) notePhases(did []*act) {
 	idle := true
 	for _, a := range did {
-		switch {
-		case a.state != doubtful:
+		if a.state != doubtful {
 			continue
-		case a.ending:
-			x.phases["commit of "+a.Kind]++
-		case a.Kind == "checkpoint":
-			x.phases["checkpoint "+a.Mode]++
-		default:
-			x.phases[a.Kind]++
 		}
 		idle, a.doubted = false, true
+		x.phases[strings.TrimSpace(a.Kind+" "+a.Mode)]++
+		switch {
+		case a.Kind == "open" || a.Kind == "close" || a.Kind == "checkpoint":
+			x.stages[a.Kind]++
+		case a.stage != waiting:
+			x.stages[string(a.stage)]++
+		case a.Way == wayCall && a.Kind != "status" && a.Kind != "insert":
+			x.stages["in a call, anywhere"]++
+		default:
+			x.stages["waiting for the lock"]++
+		}
 	}
 	if idle {
-		x.phases["nothing"]++
+		x.stages["nothing under way"]++
 	}
 }
 
@@ -421,7 +431,7 @@ func (x *torture) look(acts []*act) {
 
 func (x *torture) recover(db *store.DB) *act {
 	x.Helper()
-	a, err := x.journal.do(x.deed("recover"), func(func()) (r result, err error) {
+	a, err := x.journal.do(x.deed("recover"), func(func(stage)) (r result, err error) {
 		report, err := db.Recover(background, nexus.RecoverRequest{Dead: func(process string) bool { return x.dead[process] }})
 		if err == nil {
 			for _, t := range report.Tasks {

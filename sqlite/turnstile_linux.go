@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"os"
+	"path/filepath"
+	"runtime"
 	"sync"
 	"time"
 
@@ -72,7 +74,7 @@ type turnstile struct {
 // that must be open and stay so, which keeps others from replacing the log. Where
 // there can be no turnstile, it returns nil.
 func openTurnstile(path string) *turnstile {
-	file, err := os.OpenFile(path+"-wal", os.O_RDWR, 0)
+	file, err := os.OpenFile(logOf(path), os.O_RDWR, 0)
 	if err != nil {
 		return nil
 	}
@@ -82,6 +84,15 @@ func openTurnstile(path string) *turnstile {
 		return nil
 	}
 	return t
+}
+
+// logOf returns the path of a database's write-ahead log, which is beside the
+// file itself, not beside a link to it.
+func logOf(path string) string {
+	if file, err := filepath.EvalSymlinks(path); err == nil {
+		path = file
+	}
+	return path + "-wal"
 }
 
 // enter waits to get in, for as long as patience and longestLine allow; after
@@ -151,6 +162,7 @@ func (t *turnstile) queue(ctx context.Context, patience time.Duration) error {
 // wait cannot be ended: when nobody waits for it any more, it goes through and
 // out again.
 func (t *turnstile) stand() {
+	defer withoutPreemption()()
 	_ = t.fcntl(unix.F_OFD_SETLKW, unix.F_WRLCK, headByte, 1)
 	_ = t.fcntl(unix.F_OFD_SETLKW, unix.F_WRLCK, insideByte, 1)
 	t.unlock(headByte)
@@ -166,6 +178,20 @@ func (t *turnstile) stand() {
 	default:
 		close(t.wanted)
 		t.wanted = nil
+	}
+}
+
+// withoutPreemption keeps Go's runtime from sending this thread SIGURG, until the
+// returned function is called. It does so when a system call takes 10 ms, and
+// the kernel, which then begins the call again, puts it at the end of the line.
+func withoutPreemption() (restore func()) {
+	runtime.LockOSThread()
+	var before, blocked unix.Sigset_t
+	blocked.Val[0] = 1 << (unix.SIGURG - 1)
+	_ = unix.PthreadSigmask(unix.SIG_BLOCK, &blocked, &before)
+	return func() {
+		_ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
+		runtime.UnlockOSThread()
 	}
 }
 

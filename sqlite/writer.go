@@ -334,7 +334,7 @@ func (w *writer) begin(ctx context.Context) error {
 	if pauseDue {
 		w.courtesy.pause(ctx, w.conn.path, w.turnstile)
 	}
-	err := patiently(ctx, w.patience-time.Since(came), func() error { return w.conn.exec("BEGIN IMMEDIATE") })
+	err := patientlySince(ctx, came, w.patience, func() error { return w.conn.exec("BEGIN IMMEDIATE") })
 	if err != nil {
 		w.turnstile.leave()
 		return err

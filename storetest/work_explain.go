@@ -192,7 +192,7 @@ func testExplainCycles(t *testing.T, db *store.DB, clock *Clock) {
 // testExplainDeep follows a long chain, and a wide one.
 func testExplainDeep(t *testing.T, db *store.DB, clock *Clock) {
 	w := newWork(t, db, clock)
-	const n = 300
+	const n = 100
 	var list []*nexus.Task
 	var all []string
 	for i := range n {

@@ -257,8 +257,13 @@ func (v *view) agents(o *nexus.Overview) section {
 			status.colour = dim
 		}
 		s.rows = append(s.rows, []cell{
-			{a.ID, plain}, {string(a.Type), plain}, status, {fmt.Sprint(a.TasksCompleted), plain}, {fmt.Sprint(a.TasksFailed), plain},
-			{span(o.At.Sub(a.LastActivityAt)) + " ago", plain}, {strings.Join(a.Holds, " "), plain},
+			{a.ID, plain},
+			{string(a.Type), plain},
+			status,
+			{fmt.Sprint(a.TasksCompleted), plain},
+			{fmt.Sprint(a.TasksFailed), plain},
+			{span(o.At.Sub(a.LastActivityAt)) + " ago", plain},
+			{strings.Join(a.Holds, " "), plain},
 		})
 	}
 	return s

@@ -167,7 +167,7 @@ func TestHeartbeatWaitsForTheLock(t *testing.T) {
 	release := s.lock()
 	s.clock.advance(beat)
 	fire(t, s.clock.beats)
-	s.await("t1: the lease could not be extended: another program has held the database's write lock for 10ms; trying again")
+	s.await("t1: the lease could not be extended: another program has held the database's write lock for 10ms")
 	release()
 	fire(t, s.clock.beats) // it has been extended when the next is waited for
 	s.say("go")
@@ -178,7 +178,10 @@ func TestHeartbeatWaitsForTheLock(t *testing.T) {
 // killed.
 func TestLeaseIsOver(t *testing.T) {
 	t.Parallel()
-	s, run, ended := waitingSite(t, impatient)
+	s, run, ended := waitingSite(t, func(s *site, w *worker.Worker) {
+		impatient(s, w)
+		s.clock.frozen = false
+	})
 	release := s.lock()
 	s.clock.advance(beat)
 	fire(t, s.clock.beats)
@@ -198,7 +201,7 @@ func TestEndWaitsForTheLock(t *testing.T) {
 	s, run, _ := waitingSite(t, impatient)
 	release := s.lock()
 	s.say("go")
-	s.await("t1: cannot be stored yet: another program has held the database's write lock for 10ms; trying again")
+	s.await("t1: cannot be stored yet: another program has held the database's write lock for 10ms")
 	release()
 	s.wantSummary(run.wait(), worker.Summary{Completed: 1})
 	s.wantStatus("t1", nexus.TaskCompleted)
@@ -239,15 +242,17 @@ func TestEndIsRefused(t *testing.T) {
 	}
 }
 
-// A status that the state machine does not let a task leave is a final error.
-func TestEndIsImpossible(t *testing.T) {
+// A task that is not there any more is lost, too; what it has cost is kept.
+func TestEndOfADeletedTask(t *testing.T) {
 	t.Parallel()
 	s, run, _ := waitingSite(t, nil)
-	must(t, s.db.InTx(background, func(tx *store.Tx) error {
-		_, err := tx.Exec(background, `UPDATE tasks SET status = 'in review' WHERE id = 't1'`)
-		return err
-	}))
+	_, err := s.db.Tasks.Update(background, "t2", nexus.TaskUpdate{DependsOn: new([]string{})})
+	must(t, err)
+	must(t, s.db.Tasks.Delete(background, "t1"))
 	s.say("go")
 	s.wantSummary(run.wait(), worker.Summary{Lost: 1})
-	s.await("t1: lost: status cannot go from in review to completed")
+	s.await("t1: lost: does not exist")
+	if n, err := s.db.Metrics.Count(background, nexus.MetricFilter{}); err != nil || n != 1 {
+		t.Errorf("there are %d metrics, %v", n, err)
+	}
 }

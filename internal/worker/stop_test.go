@@ -15,7 +15,7 @@ import (
 func stopSite(t *testing.T, script string) (*site, *shift) {
 	t.Helper()
 	s := newSite(t)
-	s.pipe("began", "asked", "go", "alive")
+	s.pipe("began", "asked", "go")
 	s.task("t1")
 	s.task("t2")
 	w := s.worker("w1", script)
@@ -73,18 +73,21 @@ func TestStopReleases(t *testing.T) {
 // started.
 func TestStopKills(t *testing.T) {
 	t.Parallel()
-	s, run := stopSite(t, `
+	s := newSite(t)
+	s.pipe("alive", "began")
+	s.task("t1")
+	run := s.start(s.worker("w1", `
 		trap '' TERM
 		exec 3> "$DIR/alive"
 		sh -c 'trap "" TERM; sleep 1000' &
 		echo > "$DIR/began"
-		while :; do sleep 1000; done`)
-	_ = run
+		while :; do sleep 1000; done`))
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		s.hear("alive")
 	}()
+	s.hear("began")
 	run.stop()
 	fire(t, s.clock.graces)
 	within(t, "all processes of the command end", ended)

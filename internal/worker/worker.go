@@ -231,10 +231,11 @@ func jittered(d time.Duration) time.Duration { return d/2 + rand.N(d/2) }
 
 // loop fills free slots until there is a reason to end.
 func (s *shift) loop(ctx context.Context) error {
-	wait, quiet := firstWait, false
+	wait, quiet, failing := firstWait, false, false
 	for ctx.Err() == nil && !s.spent() {
 		var again <-chan time.Time
 		if free := s.free(); free > 0 {
+			alone := free == s.Concurrency // and stays so: only this goroutine begins anything
 			n, err := s.take(ctx, free)
 			if n > 0 {
 				wait, quiet = firstWait, false
@@ -247,14 +248,16 @@ func (s *shift) loop(ctx context.Context) error {
 			switch {
 			case err != nil && !retryable(err):
 				return err
-			case err != nil:
+			case err != nil && !failing:
 				s.log("", "%v; trying again", err)
-			case over && s.UntilEmpty:
+			case err != nil:
+			case over && alone && s.UntilEmpty:
 				return s.countLeft(ctx)
-			case !quiet && s.free() == s.Concurrency:
+			case !quiet && alone:
 				s.log("", "nothing is ready; waiting")
 				quiet = true
 			}
+			failing = err != nil
 			again = s.After(jittered(wait))
 			wait = min(2*wait, longestWait)
 		}
@@ -435,7 +438,7 @@ func (s *shift) idle(ctx context.Context) (over bool, err error) {
 	case dead:
 		return false, s.recover(ctx)
 	}
-	return !ready && len(held) == 0 && s.free() == s.Concurrency, nil
+	return !ready && len(held) == 0, nil
 }
 
 // countLeft says what remains when nothing more can be done.

@@ -266,23 +266,38 @@ END;
 -- A task ends or begins again. Within one feature that is one step, so that nobody
 -- sees the feature without the task in between.
 -- +goose StatementBegin
-CREATE TRIGGER tasks_update_ended AFTER UPDATE OF status ON tasks
-WHEN OLD.status <> NEW.status AND (OLD.status IN ('completed', 'skipped') OR NEW.status IN ('completed', 'skipped'))
+CREATE TRIGGER tasks_update_dependents AFTER UPDATE OF status ON tasks
+WHEN (OLD.status IN ('completed', 'skipped')) <> (NEW.status IN ('completed', 'skipped')) AND NEW.id IS OLD.id
+    AND EXISTS (SELECT 1 FROM task_dependencies WHERE depends_on = NEW.id)
 BEGIN
-    UPDATE tasks SET
-        open_dependencies = open_dependencies + (OLD.status IN ('completed', 'skipped')) - (NEW.status IN ('completed', 'skipped'))
-    WHERE (OLD.status IN ('completed', 'skipped')) <> (NEW.status IN ('completed', 'skipped'))
-        AND NEW.id IS OLD.id AND id IN (SELECT task_id FROM task_dependencies WHERE depends_on = NEW.id);
+    UPDATE tasks SET open_dependencies = open_dependencies + CASE WHEN NEW.status IN ('completed', 'skipped') THEN -1 ELSE 1 END
+    WHERE id IN (SELECT task_id FROM task_dependencies WHERE depends_on = NEW.id);
+END;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE TRIGGER tasks_update_feature AFTER UPDATE OF status ON tasks
+WHEN NEW.feature_id IS NOT NULL AND NEW.feature_id IS OLD.feature_id AND OLD.status <> NEW.status
+    AND (OLD.status IN ('completed', 'skipped') OR NEW.status IN ('completed', 'skipped'))
+BEGIN
     UPDATE task_counts SET
         open = open + (NEW.status NOT IN ('completed', 'skipped')) - (OLD.status NOT IN ('completed', 'skipped')),
         completed = completed + (NEW.status = 'completed') - (OLD.status = 'completed'),
         changed_us = NEW.updated_at * 1000000
-    WHERE kind = 'feature' AND id = NEW.feature_id AND NEW.feature_id IS OLD.feature_id;
+    WHERE kind = 'feature' AND id = NEW.feature_id;
+END;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE TRIGGER tasks_update_sub_feature AFTER UPDATE OF status ON tasks
+WHEN NEW.sub_feature_id IS NOT NULL AND NEW.sub_feature_id IS OLD.sub_feature_id AND OLD.status <> NEW.status
+    AND (OLD.status IN ('completed', 'skipped') OR NEW.status IN ('completed', 'skipped'))
+BEGIN
     UPDATE task_counts SET
         open = open + (NEW.status NOT IN ('completed', 'skipped')) - (OLD.status NOT IN ('completed', 'skipped')),
         completed = completed + (NEW.status = 'completed') - (OLD.status = 'completed'),
         changed_us = NEW.updated_at * 1000000
-    WHERE kind = 'sub_feature' AND id = NEW.sub_feature_id AND NEW.sub_feature_id IS OLD.sub_feature_id;
+    WHERE kind = 'sub_feature' AND id = NEW.sub_feature_id;
 END;
 -- +goose StatementEnd
 
@@ -351,6 +366,9 @@ BEGIN
 END;
 -- +goose StatementEnd
 
+-- A trigger whose WHEN is false costs less than an UPDATE within it that finds
+-- nothing; hence the EXISTS.
+
 -- Features and sub-features. They begin with their first task and are done with
 -- their last; a task that is added or reopened makes a done one go on. Reviews are
 -- people's business, and so is every status that Nexus does not know.
@@ -364,62 +382,39 @@ END;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
-CREATE TRIGGER task_counts_feature_begins AFTER UPDATE ON task_counts
-WHEN NEW.kind = 'feature' AND NEW.completed > OLD.completed AND NEW.open > 0
+CREATE TRIGGER task_counts_feature_status AFTER UPDATE ON task_counts
+WHEN NEW.kind = 'feature' AND EXISTS (SELECT 1 FROM features WHERE id = NEW.id AND (
+    NEW.open = 0 AND NEW.total > 0 AND status IN ('backlog', 'planning', 'in_progress')
+    OR NEW.open > 0 AND NEW.completed > OLD.completed AND status IN ('backlog', 'planning')
+    OR NEW.open > OLD.open AND status = 'done'))
 BEGIN
-    UPDATE features SET status = 'in_progress', updated_at = max(updated_at, NEW.changed_us / 1000000), revision = revision + 1
-    WHERE id = NEW.id AND status IN ('backlog', 'planning');
+    UPDATE features SET
+        status = CASE NEW.open WHEN 0 THEN 'done' ELSE 'in_progress' END,
+        updated_at = max(updated_at, NEW.changed_us / 1000000),
+        revision = revision + 1
+    WHERE id = NEW.id;
 END;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
-CREATE TRIGGER task_counts_feature_ends AFTER UPDATE ON task_counts
-WHEN NEW.kind = 'feature' AND NEW.open = 0 AND NEW.total > 0
+CREATE TRIGGER task_counts_sub_feature_status AFTER UPDATE ON task_counts
+WHEN NEW.kind = 'sub_feature' AND EXISTS (SELECT 1 FROM sub_features WHERE id = NEW.id AND (
+    NEW.open = 0 AND NEW.total > 0 AND status IN ('backlog', 'planning', 'in_progress')
+    OR NEW.open > 0 AND NEW.completed > OLD.completed AND status IN ('backlog', 'planning')
+    OR NEW.open > OLD.open AND status = 'done'))
 BEGIN
-    UPDATE features SET status = 'done', updated_at = max(updated_at, NEW.changed_us / 1000000), revision = revision + 1
-    WHERE id = NEW.id AND status IN ('backlog', 'planning', 'in_progress');
-END;
--- +goose StatementEnd
-
--- +goose StatementBegin
-CREATE TRIGGER task_counts_feature_goes_on AFTER UPDATE ON task_counts
-WHEN NEW.kind = 'feature' AND NEW.open > OLD.open
-BEGIN
-    UPDATE features SET status = 'in_progress', updated_at = max(updated_at, NEW.changed_us / 1000000), revision = revision + 1
-    WHERE id = NEW.id AND status = 'done';
-END;
--- +goose StatementEnd
-
--- +goose StatementBegin
-CREATE TRIGGER task_counts_sub_feature_begins AFTER UPDATE ON task_counts
-WHEN NEW.kind = 'sub_feature' AND NEW.completed > OLD.completed AND NEW.open > 0
-BEGIN
-    UPDATE sub_features SET status = 'in_progress', revision = revision + 1
-    WHERE id = NEW.id AND status IN ('backlog', 'planning');
-END;
--- +goose StatementEnd
-
--- +goose StatementBegin
-CREATE TRIGGER task_counts_sub_feature_ends AFTER UPDATE ON task_counts
-WHEN NEW.kind = 'sub_feature' AND NEW.open = 0 AND NEW.total > 0
-BEGIN
-    UPDATE sub_features SET status = 'done', revision = revision + 1
-    WHERE id = NEW.id AND status IN ('backlog', 'planning', 'in_progress');
-END;
--- +goose StatementEnd
-
--- +goose StatementBegin
-CREATE TRIGGER task_counts_sub_feature_goes_on AFTER UPDATE ON task_counts
-WHEN NEW.kind = 'sub_feature' AND NEW.open > OLD.open
-BEGIN
-    UPDATE sub_features SET status = 'in_progress', revision = revision + 1
-    WHERE id = NEW.id AND status = 'done';
+    UPDATE sub_features SET
+        status = CASE NEW.open WHEN 0 THEN 'done' ELSE 'in_progress' END,
+        revision = revision + 1
+    WHERE id = NEW.id;
 END;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
 CREATE TRIGGER tasks_start AFTER UPDATE OF status ON tasks
-WHEN NEW.status = 'in_progress' AND OLD.status <> 'in_progress' AND (NEW.feature_id IS NOT NULL OR NEW.sub_feature_id IS NOT NULL)
+WHEN NEW.status = 'in_progress' AND OLD.status <> 'in_progress' AND (
+    EXISTS (SELECT 1 FROM features WHERE id = NEW.feature_id AND status IN ('backlog', 'planning'))
+    OR EXISTS (SELECT 1 FROM sub_features WHERE id = NEW.sub_feature_id AND status IN ('backlog', 'planning')))
 BEGIN
     UPDATE features SET status = 'in_progress', updated_at = max(updated_at, NEW.updated_at), revision = revision + 1
     WHERE id = NEW.feature_id AND status IN ('backlog', 'planning');
@@ -430,7 +425,9 @@ END;
 
 -- +goose StatementBegin
 CREATE TRIGGER tasks_insert_started AFTER INSERT ON tasks
-WHEN NEW.status = 'in_progress' AND (NEW.feature_id IS NOT NULL OR NEW.sub_feature_id IS NOT NULL)
+WHEN NEW.status = 'in_progress' AND (
+    EXISTS (SELECT 1 FROM features WHERE id = NEW.feature_id AND status IN ('backlog', 'planning'))
+    OR EXISTS (SELECT 1 FROM sub_features WHERE id = NEW.sub_feature_id AND status IN ('backlog', 'planning')))
 BEGIN
     UPDATE features SET status = 'in_progress', updated_at = max(updated_at, NEW.updated_at), revision = revision + 1
     WHERE id = NEW.feature_id AND status IN ('backlog', 'planning');
@@ -481,8 +478,9 @@ END;
 -- is renamed takes its attempts along; one that it replaces had its own.
 -- +goose StatementBegin
 CREATE TRIGGER tasks_end_attempt AFTER UPDATE OF id, status, assigned_agent ON tasks
-WHEN OLD.status <> NEW.status AND NEW.status IN ('pending', 'blocked', 'completed', 'failed', 'skipped', 'escalated', 'cancelled')
-    OR OLD.assigned_agent IS NOT NEW.assigned_agent OR OLD.id IS NOT NEW.id
+WHEN (OLD.status <> NEW.status AND NEW.status IN ('pending', 'blocked', 'completed', 'failed', 'skipped', 'escalated', 'cancelled')
+        OR OLD.assigned_agent IS NOT NEW.assigned_agent OR OLD.id IS NOT NEW.id)
+    AND EXISTS (SELECT 1 FROM task_attempts WHERE task_id IN (OLD.id, NEW.id) AND ended_us IS NULL)
 BEGIN
     UPDATE task_attempts SET
         ended_us = max(claimed_us, NEW.updated_at * 1000000),
@@ -494,7 +492,13 @@ BEGIN
     WHERE task_id IN (OLD.id, NEW.id) AND ended_us IS NULL
         AND (NEW.status IN ('pending', 'blocked', 'completed', 'failed', 'skipped', 'escalated', 'cancelled')
             OR agent_id IS NOT NEW.assigned_agent);
-    UPDATE task_attempts SET task_id = NEW.id WHERE OLD.id IS NOT NEW.id AND task_id = OLD.id;
+END;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE TRIGGER tasks_rename_attempts AFTER UPDATE OF id ON tasks WHEN OLD.id IS NOT NEW.id
+BEGIN
+    UPDATE task_attempts SET task_id = NEW.id WHERE task_id = OLD.id;
 END;
 -- +goose StatementEnd
 
@@ -531,12 +535,15 @@ BEGIN
     UPDATE agents SET
         tasks_completed = coalesce(tasks_completed, 0) + (NEW.outcome = 'completed'),
         tasks_failed = coalesce(tasks_failed, 0) + (NEW.outcome IN ('failed', 'expired')),
-        current_task_id = held.task_id,
-        status = CASE WHEN held.task_id IS NULL AND agents.status IN ('assigned', 'working', 'waiting') THEN 'idle' ELSE agents.status END,
+        current_task_id = (SELECT task_id FROM task_attempts WHERE agent_id = NEW.agent_id AND ended_us IS NULL ORDER BY epoch DESC LIMIT 1),
+        status = CASE
+            WHEN status IN ('assigned', 'working', 'waiting')
+                AND NOT EXISTS (SELECT 1 FROM task_attempts WHERE agent_id = NEW.agent_id AND ended_us IS NULL) THEN 'idle'
+            ELSE status
+        END,
         last_activity_at = CASE WHEN NEW.outcome = 'expired' THEN last_activity_at ELSE max(last_activity_at, NEW.ended_us / 1000000) END,
         revision = revision + 1
-    FROM (SELECT max(epoch), task_id FROM task_attempts WHERE agent_id = NEW.agent_id AND ended_us IS NULL) AS held
-    WHERE agents.id = NEW.agent_id;
+    WHERE id = NEW.agent_id;
 END;
 -- +goose StatementEnd
 
@@ -544,11 +551,14 @@ END;
 CREATE TRIGGER task_attempts_delete AFTER DELETE ON task_attempts WHEN OLD.ended_us IS NULL
 BEGIN
     UPDATE agents SET
-        current_task_id = held.task_id,
-        status = CASE WHEN held.task_id IS NULL AND agents.status IN ('assigned', 'working', 'waiting') THEN 'idle' ELSE agents.status END,
+        current_task_id = (SELECT task_id FROM task_attempts WHERE agent_id = OLD.agent_id AND ended_us IS NULL ORDER BY epoch DESC LIMIT 1),
+        status = CASE
+            WHEN status IN ('assigned', 'working', 'waiting')
+                AND NOT EXISTS (SELECT 1 FROM task_attempts WHERE agent_id = OLD.agent_id AND ended_us IS NULL) THEN 'idle'
+            ELSE status
+        END,
         revision = revision + 1
-    FROM (SELECT max(epoch), task_id FROM task_attempts WHERE agent_id = OLD.agent_id AND ended_us IS NULL) AS held
-    WHERE agents.id = OLD.agent_id;
+    WHERE id = OLD.agent_id;
 END;
 -- +goose StatementEnd
 
@@ -557,25 +567,24 @@ DROP TRIGGER task_attempts_delete;
 DROP TRIGGER task_attempts_end;
 DROP TRIGGER tasks_delete_attempts;
 DROP TRIGGER tasks_insert_attempt;
+DROP TRIGGER tasks_rename_attempts;
 DROP TRIGGER tasks_end_attempt;
 DROP TRIGGER features_update_counted;
 DROP TRIGGER sub_features_insert_counted;
 DROP TRIGGER features_insert_counted;
 DROP TRIGGER tasks_insert_started;
 DROP TRIGGER tasks_start;
-DROP TRIGGER task_counts_sub_feature_goes_on;
-DROP TRIGGER task_counts_sub_feature_ends;
-DROP TRIGGER task_counts_sub_feature_begins;
-DROP TRIGGER task_counts_feature_goes_on;
-DROP TRIGGER task_counts_feature_ends;
-DROP TRIGGER task_counts_feature_begins;
+DROP TRIGGER task_counts_sub_feature_status;
+DROP TRIGGER task_counts_feature_status;
 DROP TRIGGER task_counts_feature_completed;
 DROP TRIGGER sub_features_delete_counts;
 DROP TRIGGER features_delete_counts;
 DROP TRIGGER tasks_delete_counts;
 DROP TRIGGER tasks_move_sub_feature;
 DROP TRIGGER tasks_move_feature;
-DROP TRIGGER tasks_update_ended;
+DROP TRIGGER tasks_update_sub_feature;
+DROP TRIGGER tasks_update_feature;
+DROP TRIGGER tasks_update_dependents;
 DROP TRIGGER tasks_insert_sub_feature;
 DROP TRIGGER tasks_insert_feature;
 DROP TRIGGER tasks_replaced;

@@ -1,0 +1,211 @@
+package sqlite_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/seed-c8812374/nexus/sqlite"
+	"github.com/seed-c8812374/nexus/storetest"
+)
+
+func init() { children["linearize"] = childLinearize }
+
+// mappedClock is a clock that several processes share: eight bytes of a file.
+type mappedClock struct{ us *int64 }
+
+func (c mappedClock) Load() int64       { return atomic.LoadInt64(c.us) }
+func (c mappedClock) Add(d int64) int64 { return atomic.AddInt64(c.us, d) }
+
+func mapClock(path string) (mappedClock, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return mappedClock{}, err
+	}
+	defer f.Close()
+	if err := f.Truncate(8); err != nil {
+		return mappedClock{}, err
+	}
+	page, err := unix.Mmap(int(f.Fd()), 0, 8, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return mappedClock{}, err
+	}
+	return mappedClock{(*int64)(unsafe.Pointer(&page[0]))}, nil
+}
+
+// monotonic is the time since the machine was started, in ns: the same for all of
+// its processes, and not to be put back.
+func monotonic() int64 {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t); err != nil {
+		panic(err)
+	}
+	return t.Nano()
+}
+
+// lineProcess is what a child is told.
+type lineProcess struct {
+	Database, Clock, History string
+	First, Clients           int
+	Seed                     uint64
+	Plan                     linePlan
+	Half                     int // after so many calls it says so
+}
+
+// childLinearize runs clients, and writes down what they do as they do it: the
+// parent may kill it at any moment.
+func childLinearize(args []string) error {
+	var p lineProcess
+	if err := json.Unmarshal([]byte(args[0]), &p); err != nil {
+		return err
+	}
+	clock, err := mapClock(p.Clock)
+	if err != nil {
+		return err
+	}
+	history, err := os.OpenFile(p.History, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	db, err := sqlite.Open(background, p.Database, &sqlite.Options{NoSync: true, Now: func() time.Time { return time.UnixMicro(clock.Load()) }})
+	if err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	var failed error
+	calls := 0
+	note := func(e event) {
+		line, err := json.Marshal(e)
+		mu.Lock()
+		defer mu.Unlock()
+		if err == nil {
+			_, err = history.Write(append(line, '\n')) // at once, so that it is there whatever happens to us
+		}
+		failed = errors.Join(failed, err)
+		if e.Answered != nil {
+			if calls++; calls == p.Half {
+				say("half")
+			}
+		}
+	}
+	say("ready")
+	awaitParent()
+	var wg sync.WaitGroup
+	for i := range p.Clients {
+		c := newLineClient(p.First+i, db, clock, p.Seed, p.Plan, monotonic, note)
+		wg.Go(func() {
+			if err := c.run(); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				failed = errors.Join(failed, err)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(failed, db.Close())
+}
+
+// readEvents reads what a process has written down. The last line may be cut off.
+func readEvents(t *testing.T, path string) (events []event) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = text[:bytes.LastIndexByte(text, '\n')+1]
+	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
+		var e event
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, e)
+	}
+	return events
+}
+
+// TestLinearizableProcesses is TestLinearizableTasks and TestLinearizableQueue with
+// clients in several processes, some of which are killed in the middle of it.
+func TestLinearizableProcesses(t *testing.T) {
+	t.Parallel()
+	for _, plan := range []linePlan{
+		{Tasks: []string{"t0", "t1", "t2", "t3"}, Calls: 40},
+		{Tasks: []string{"t0", "t1", "t2", "t3", "t4"}, Best: true, Back: true, Calls: 30},
+	} {
+		for round := range lineRounds(1) {
+			t.Run(fmt.Sprintf("best=%v/%d", plan.Best, round), func(t *testing.T) {
+				t.Parallel()
+				seed := rand.Uint64()
+				t.Logf("seed %d", seed)
+				rnd := rand.New(rand.NewPCG(seed, 0))
+				path := newPath(t)
+				clockPath := filepath.Join(t.TempDir(), "clock")
+				clock, err := mapClock(clockPath)
+				mustSucceed(t, err)
+				clock.Add(storetest.Now().UnixMicro())
+				maxAttempts := manyAttempts
+				if plan.Best {
+					maxAttempts = 4
+				}
+				db, queue := newQueue(t, path, maxAttempts, plan, clock)
+				mustClose(t, db)
+
+				const processes, clients, killed = 4, 3, 2
+				var all []*process
+				var histories []string
+				for i := range processes {
+					p := lineProcess{
+						Database: path, Clock: clockPath, History: filepath.Join(t.TempDir(), strconv.Itoa(i)),
+						First: i * clients, Clients: clients, Seed: seed, Plan: plan, Half: 1 + rnd.IntN(clients*plan.Calls*2/3),
+					}
+					text, err := json.Marshal(p)
+					mustSucceed(t, err)
+					all = append(all, start(t, "", "linearize", string(text)))
+					histories = append(histories, p.History)
+				}
+				for _, p := range all {
+					p.line()
+				}
+				for _, p := range all {
+					p.goOn()
+				}
+				for i, p := range all {
+					if i < killed {
+						p.line() // half
+						p.kill()
+					}
+				}
+				for _, p := range all[killed:] {
+					if _, err := p.end(); err != nil {
+						t.Error(err)
+					}
+				}
+				var events []event
+				for _, path := range histories {
+					events = append(events, readEvents(t, path)...)
+				}
+				history := operations(events)
+				whatHappened(t, history, "claim", "claim refused for the owner", "complete", "reopen")
+				if plan.Best {
+					mustBeLinearizable(t, queue.porcupine(), history)
+				} else {
+					mustBeLinearizable(t, taskModel(), history)
+				}
+				mustBeSound(t, path)
+				attemptsAreRight(t, open(t, path, nil))
+			})
+		}
+	}
+}
