@@ -243,7 +243,9 @@ func mustNotBeLinearizable(t *testing.T, model porcupine.Model, history []porcup
 func TestCheckerCanFail(t *testing.T) {
 	t.Parallel()
 	const lease = 1_000_000
-	claim := func(agent, task string) asked { return asked{Verb: "claim", Agent: agent, Task: task, Lease: lease, Count: 1} }
+	claim := func(agent, task string) asked {
+		return asked{Verb: "claim", Agent: agent, Task: task, Lease: lease, Count: 1}
+	}
 	do := func(verb, task string, epoch int64) asked { return asked{Verb: verb, Task: task, Epoch: epoch} }
 	got := func(now int64, claims ...owner) answered { return answered{Now: now, Claims: claims} }
 	refused := func(now int64, code nexus.Code, agent string, epoch int64) answered {

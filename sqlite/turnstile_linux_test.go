@@ -155,6 +155,8 @@ func TestKilledInTheTurnstile(t *testing.T) {
 			for i, p := range all {
 				if slices.Contains(victims, names[i]) {
 					p.kill()
+				} else {
+					p.goOn()
 				}
 			}
 			for i, p := range all {

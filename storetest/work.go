@@ -18,7 +18,7 @@ import (
 
 // workTests are the tests of the work loop. Each watches every table: it says what
 // a call changes, and so also that it changes nothing else.
-var workTests = merged(claimTests, leaseTests, stepTests, readyTests, explainTests, workerTests, recoverTests, onceTests, takeoverTests)
+var workTests = merged(claimTests, leaseTests, stepTests, endTests, readyTests, explainTests, workerTests, recoverTests, onceTests, takeoverTests)
 
 func merged(all ...map[string]timedTest) map[string]timedTest {
 	tests := make(map[string]timedTest)

@@ -90,7 +90,9 @@ func (x *simulation) actions() map[string]func(*rapid.T) {
 
 func drawTaskID(rt *rapid.T) string  { return rapid.SampledFrom(simTasks).Draw(rt, "task") }
 func drawAgentID(rt *rapid.T) string { return rapid.SampledFrom(simAgents).Draw(rt, "agent") }
-func drawReason(rt *rapid.T) string  { return rapid.SampledFrom([]string{"", "because"}).Draw(rt, "reason") }
+func drawReason(rt *rapid.T) string {
+	return rapid.SampledFrom([]string{"", "because"}).Draw(rt, "reason")
+}
 
 // drawEpoch draws the right epoch mostly, and now and then every wrong one: of an
 // attempt that is over, of another task, of nobody.

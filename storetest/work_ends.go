@@ -12,6 +12,22 @@ import (
 	"github.com/seed-c8812374/nexus/store"
 )
 
+var endTests = map[string]timedTest{
+	"Complete":      testComplete,
+	"ActualMinutes": testActualMinutes,
+	"FailUntilLast": testFailUntilLast,
+	"FailFinal":     testFailFinal,
+	"Block":         testBlock,
+	"Unblock":       testUnblock,
+	"Skip":          testSkip,
+	"Reopen":        testReopen,
+	"QA":            testQA,
+	"QAEscalates":   testQAEscalates,
+	"StepDependent": testStepDependent,
+	"StepEvidence":  testStepEvidence,
+	"StepsInTx":     testStepsInTx,
+}
+
 // testComplete completes the tasks of a feature one by one, with evidence.
 func testComplete(t *testing.T, db *store.DB, clock *Clock) {
 	w := newWork(t, db, clock, "it", "late it", "later late it")
@@ -44,7 +60,10 @@ func testComplete(t *testing.T, db *store.DB, clock *Clock) {
 		"tasks late: completed_at +1m31s, revision 2, status completed, updated_at +1m31s",
 	)
 	clock.Move(time.Second)
-	w.changes("Complete of the last", func() error { _, err := db.Tasks.Complete(w.ctx, "later", nexus.AnyEpoch, nexus.Evidence{}); return err },
+	w.changes("Complete of the last", func() error {
+		_, err := db.Tasks.Complete(w.ctx, "later", nexus.AnyEpoch, nexus.Evidence{})
+		return err
+	},
 		"features f1: completed_tasks 3, revision 3, status done, updated_at +1m32s",
 		"sub_features u1: revision 3, status done",
 		"tasks later: completed_at +1m32s, revision 2, status completed, updated_at +1m32s",

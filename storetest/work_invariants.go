@@ -101,4 +101,3 @@ func (x *simulation) breakCycles(rt *rapid.T) {
 		}
 	}
 }
-

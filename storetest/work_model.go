@@ -152,7 +152,9 @@ type state struct {
 func newState() *state {
 	return &state{
 		make(map[string]nexus.ProjectStatus), make(map[string]progress), make(map[string]nexus.Task), make(map[string]nexus.Agent),
-		make(map[string]nexus.SessionStatus), make(map[string][]nexus.Attempt), []int64{}, make(map[string][]string),
+		make(map[string]nexus.SessionStatus), make(map[string][]nexus.Attempt),
+		[]int64{},
+		make(map[string][]string),
 		make(map[string][]string), make(map[string][]string),
 	}
 }

@@ -34,7 +34,7 @@ func testReadyOrder(t *testing.T, db *store.DB, clock *Clock) {
 		}
 	}
 	for field, filter := range map[string]nexus.ReadyFilter{
-		"limit":    {Limit: -1},
+		"limit":      {Limit: -1},
 		"t.priority": {Priority: []nexus.TaskPriority{"odd"}},
 	} {
 		_, err := db.Tasks.Ready(w.ctx, filter)

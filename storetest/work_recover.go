@@ -207,7 +207,8 @@ func testRecoverAll(t *testing.T, db *store.DB, clock *Clock) {
 				{TaskID: "foreign", Name: "n", AgentID: "x", Became: nexus.TaskPending, Reason: "it was in flight without a claim"},
 			},
 			Agents: []nexus.DeadAgent{
-				{AgentID: "a", LastSign: now, Reason: "declared dead"}, {AgentID: "b", LastSign: now, Reason: "declared dead"},
+				{AgentID: "a", LastSign: now, Reason: "declared dead"},
+				{AgentID: "b", LastSign: now, Reason: "declared dead"},
 				{AgentID: "waits", LastSign: now, Reason: "declared dead"},
 			},
 			Sessions: []nexus.PausedSession{

@@ -176,7 +176,7 @@ func TestUnknownCommands(t *testing.T) {
 		if cmd.Name() == "migrate" {
 			continue // which does something
 		}
-		if code, stdout, _ := try(t, path(cmd)...); code != exitOK || !strings.Contains(stdout, "Available Commands:") {
+		if code, stdout, _ := try(t, path(cmd)...); code != exitOK || !strings.Contains(stdout, "Usage:") {
 			t.Errorf("%s: exit code %d, %s", cmd.CommandPath(), code, stdout)
 		}
 	}
