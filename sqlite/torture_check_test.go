@@ -327,6 +327,13 @@ func (v *review) attempts() {
 		}
 		v.signs(epoch, b, a, was)
 	}
+	for _, d := range v.acts {
+		for _, t := range d.result.Taken {
+			if a, has := v.after.attempts[t.Epoch]; has && (a.Outcome != nexus.OutcomeExpired || a.Reason != t.Reason) {
+				v.report("lost: %v has taken back attempt %d, and that is %+v", d, t.Epoch, a)
+			}
+		}
+	}
 	for id, t := range v.after.tasks {
 		if t.Status == nexus.TaskInProgress && open[id] == 0 && t.Agent != foreignAgent {
 			v.report("task %s is in progress, by %q, and nobody holds it", id, t.Agent)

@@ -148,7 +148,13 @@ func (v *review) agents() {
 			hidden[a.Agent] += int64(a.Count - len(a.result.Claims))
 		}
 	}
-	for id := range v.before.agents {
+	known := maps.Clone(v.before.agents)
+	for _, a := range v.acts {
+		if len(a.result.Claims) > 0 {
+			known[a.Agent] = agentImage{}
+		}
+	}
+	for id := range known {
 		if _, has := v.after.agents[id]; !has {
 			v.report("lost: agent %s", id)
 		}

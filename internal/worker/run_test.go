@@ -141,16 +141,20 @@ func TestExitStatus(t *testing.T) {
 		"success": {"exit 0", worker.Summary{Completed: 1}, nexus.OutcomeCompleted, "", nexus.TaskCompleted, 0, 0},
 		"failure": {"exit 3", worker.Summary{Failed: 1}, nexus.OutcomeFailed, "exit status 3", nexus.TaskPending, 3, 1},
 		"failure with a reason": {
-			`echo '{"reason":"no such table"}' > $NEXUS_REPORT; exit 1`, worker.Summary{Failed: 1},
+			`echo '{"reason":"no such table"}' > $NEXUS_REPORT; exit 1`,
+			worker.Summary{Failed: 1},
 			nexus.OutcomeFailed, "no such table", nexus.TaskPending, 1, 1,
 		},
 		"for good": {"exit 65", worker.Summary{Failed: 1}, nexus.OutcomeFailed, "exit status 65", nexus.TaskEscalated, 65, 1},
 		"later": {
-			"exit 75", worker.Summary{Released: 1}, nexus.OutcomeReleased,
+			"exit 75",
+			worker.Summary{Released: 1},
+			nexus.OutcomeReleased,
 			"the command asks to try again later (exit status 75)", nexus.TaskPending, 0, 0,
 		},
 		"later with a reason": {
-			`echo '{"reason":"out of quota"}' > $NEXUS_REPORT; exit 75`, worker.Summary{Released: 1},
+			`echo '{"reason":"out of quota"}' > $NEXUS_REPORT; exit 75`,
+			worker.Summary{Released: 1},
 			nexus.OutcomeReleased, "out of quota", nexus.TaskPending, 0, 0,
 		},
 		"killed": {"kill -9 $$", worker.Summary{Failed: 1}, nexus.OutcomeFailed, "killed by signal: killed", nexus.TaskPending, 137, 1},

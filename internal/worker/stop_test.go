@@ -198,4 +198,5 @@ func TestFatalErrorStopsCommands(t *testing.T) {
 		t.Errorf("the error is %v", run.err)
 	}
 	s.wantSummary(run.summary, worker.Summary{Lost: 1})
+	s.await("stopping, because of an error: the database is closed; commands at work, which have 7s to end: 1")
 }

@@ -192,6 +192,11 @@ func (s *shift) request(count int) nexus.ClaimRequest {
 // begin takes back what dead agents hold, perhaps among them the last worker of
 // this name, and registers the agent.
 func (s *shift) begin(ctx context.Context) error {
+	filter := s.Filter
+	filter.Limit = 1
+	if _, err := s.DB.Tasks.Ready(ctx, filter); err != nil {
+		return err // a filter that makes no sense, before anything is changed
+	}
 	if err := s.recover(ctx); err != nil {
 		return err
 	}
@@ -463,6 +468,8 @@ func (s *shift) countLeft(ctx context.Context) error {
 	return nil
 }
 
+// sayStopping says that the work ends before its time. An error with which
+// nothing has to be stopped is for the caller to tell.
 func (s *shift) sayStopping(err error) {
 	s.mu.Lock()
 	busy := s.busy
@@ -471,9 +478,10 @@ func (s *shift) sayStopping(err error) {
 	if err != nil && nexus.CodeOf(err) != nexus.CodeCanceled {
 		why = fmt.Sprintf("stopping, because of an error: %v", err)
 	}
-	if busy == 0 {
+	switch {
+	case busy > 0:
+		s.log("", "%s; commands at work, which have %v to end: %d", why, s.Grace, busy)
+	case err == nil || nexus.CodeOf(err) == nexus.CodeCanceled:
 		s.log("", "%s", why)
-		return
 	}
-	s.log("", "%s; commands at work, which have %v to end: %d", why, s.Grace, busy)
 }

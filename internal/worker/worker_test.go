@@ -50,6 +50,7 @@ func TestBadWorkers(t *testing.T) {
 		"too many slots":    func(w *worker.Worker) { w.Concurrency = nexus.MaxClaims + 1 },
 		"no command":        func(w *worker.Worker) { w.Command = nil },
 		"an empty command":  func(w *worker.Worker) { w.Command = []string{""} },
+		"a bad priority":    func(w *worker.Worker) { w.Filter.Priority = []nexus.TaskPriority{"urgent"} },
 		"a negative number": func(w *worker.Worker) { w.MaxTasks = -1 },
 		"no grace":          func(w *worker.Worker) { w.Grace = -1 },
 	} {
@@ -287,7 +288,9 @@ func TestFatalError(t *testing.T) {
 	if nexus.CodeOf(run.err) != nexus.CodeClosed {
 		t.Errorf("the error is %v", run.err)
 	}
-	s.await("stopping, because of an error: the database is closed")
+	if log := s.log.text(); log != "nothing is ready; waiting" {
+		t.Errorf("the log is\n%s", log)
+	}
 }
 
 func TestReadOnly(t *testing.T) {
