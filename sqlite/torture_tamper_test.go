@@ -216,7 +216,7 @@ func TestTortureFindsTampering(t *testing.T) {
 		"a metric":                {"DELETE FROM metrics WHERE id IN (SELECT min(id) FROM metrics)", "lost: "},
 		"a key":                   {"DELETE FROM idempotency_keys WHERE key IN (SELECT min(key) FROM idempotency_keys)", "lost: "},
 		"the result of a key":     {"UPDATE idempotency_keys SET result = '{}'", "the key's result is {}"},
-		"tasks_completed":         {"UPDATE agents SET tasks_completed = tasks_completed + 1", "agent a is"},
+		"tasks_completed":         {"UPDATE agents SET tasks_completed = tasks_completed + 10", "agent a is"},
 		"tasks_failed":            {"UPDATE agents SET tasks_failed = tasks_failed - 1", "agent a is"},
 		"current_task_id":         {"UPDATE agents SET current_task_id = NULL", "agent a is"},
 		"an agent":                {"DELETE FROM agents", "lost: agent a"},

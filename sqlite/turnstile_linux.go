@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"time"
 
@@ -162,7 +161,6 @@ func (t *turnstile) queue(ctx context.Context, patience time.Duration) error {
 // wait cannot be ended: when nobody waits for it any more, it goes through and
 // out again.
 func (t *turnstile) stand() {
-	defer withoutPreemption()()
 	_ = t.fcntl(unix.F_OFD_SETLKW, unix.F_WRLCK, headByte, 1)
 	_ = t.fcntl(unix.F_OFD_SETLKW, unix.F_WRLCK, insideByte, 1)
 	t.unlock(headByte)
@@ -178,20 +176,6 @@ func (t *turnstile) stand() {
 	default:
 		close(t.wanted)
 		t.wanted = nil
-	}
-}
-
-// withoutPreemption keeps Go's runtime from sending this thread SIGURG, until the
-// returned function is called. It does so when a system call takes 10 ms, and
-// the kernel, which then begins the call again, puts it at the end of the line.
-func withoutPreemption() (restore func()) {
-	runtime.LockOSThread()
-	var before, blocked unix.Sigset_t
-	blocked.Val[0] = 1 << (unix.SIGURG - 1)
-	_ = unix.PthreadSigmask(unix.SIG_BLOCK, &blocked, &before)
-	return func() {
-		_ = unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil)
-		runtime.UnlockOSThread()
 	}
 }
 

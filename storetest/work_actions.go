@@ -21,6 +21,7 @@ func (x *simulation) actions() map[string]func(*rapid.T) {
 		"claim once":    x.drawClaimOnce,
 		"claim, undone": x.drawUndone,
 		"time":          x.drawTime,
+		"lease over":    x.drawLeaseEnd,
 		"recover":       x.drawRecover,
 		"agent":         x.drawAgent,
 		"foreign":       x.drawForeign,
@@ -241,6 +242,15 @@ func (x *simulation) drawTime(rt *rapid.T) {
 		d = -d
 	}
 	x.move(d)
+}
+
+// drawLeaseEnd has it that moment at which a lease ends, or the one before or after.
+func (x *simulation) drawLeaseEnd(rt *rapid.T) {
+	if held := x.m.held(); len(held) > 0 {
+		a := held[rapid.IntRange(0, len(held)-1).Draw(rt, "which")]
+		at := a.LeaseUntil.Add(rapid.SampledFrom([]time.Duration{0, -1, 1, time.Microsecond}).Draw(rt, "and"))
+		x.move(at.Sub(x.m.now))
+	}
 }
 
 func (x *simulation) drawRecover(rt *rapid.T) {

@@ -133,9 +133,9 @@ func stat(text string) (sighting, error) {
 	if end < 0 {
 		return sighting{}, fmt.Errorf("%q has no name", text)
 	}
-	fields := strings.Fields(text[end+1:]) // from the third on
+	fields := strings.Fields(text[end+1:]) // the first of these is the third of all
 	const (
-		fieldState   = 3 - 3
+		fieldState   = 0
 		fieldThreads = 20 - 3
 		fieldStart   = 22 - 3
 	)
