@@ -20,7 +20,11 @@ test: ## run all tests, and say which could not run here
 
 .PHONY: race
 race: ## run the tests of concurrent code with the race detector
-	go test -race -skip Conformance/Memory . ./store ./sqlite ./plan
+	go test -race -skip 'Conformance/Memory|Torture' . ./store ./sqlite ./plan
+
+.PHONY: torture
+torture: ## kill processes hundreds of times, and race many for the same tasks
+	NEXUS_TORTURE=1 go test -run 'Torture|Fleet|Linearizab' -v -count=1 -timeout 30m ./sqlite
 
 .PHONY: fuzz
 fuzz: ## fuzz every parser for half a minute each

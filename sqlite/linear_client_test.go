@@ -50,7 +50,7 @@ type lineClient struct {
 // linePlan is what clients do.
 type linePlan struct {
 	Tasks []string
-	Best  bool // claims of the best, several at once, and recoveries
+	Best  bool // claims of the best, several at once, lists, and recoveries
 	Back  bool // the clock jumps back, too
 	Calls int  // of each client
 }
@@ -106,6 +106,8 @@ func (c *lineClient) draw() asked {
 		return a
 	case n < 43 && c.plan.Best:
 		return asked{Verb: "recover"}
+	case n < 48 && c.plan.Best:
+		return asked{Verb: "ready"}
 	case n < 60:
 		return asked{Verb: "reopen", Task: task}
 	}
@@ -151,6 +153,12 @@ func (c *lineClient) call(a asked) error {
 		_, err = c.db.Tasks.Skip(ctx, a.Task, a.Epoch, "")
 	case "reopen":
 		_, err = c.db.Tasks.Reopen(ctx, a.Task, "")
+	case "ready":
+		var list []nexus.Task
+		list, err = c.db.Tasks.Ready(ctx, nexus.ReadyFilter{})
+		for _, t := range list {
+			out.Tasks = append(out.Tasks, t.ID)
+		}
 	case "recover":
 		var report *nexus.Recovery
 		if report, err = c.db.Recover(ctx, nexus.RecoverRequest{}); err == nil {

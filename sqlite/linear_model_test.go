@@ -14,7 +14,7 @@ import (
 
 // asked is what a client asks for. What a verb does not need is empty.
 type asked struct {
-	Verb  string // claim, heartbeat, complete, fail, release, skip, reopen, recover
+	Verb  string // claim, heartbeat, complete, fail, release, skip, reopen, recover, ready
 	Agent string `json:",omitempty"`
 	Task  string `json:",omitempty"` // a claim without one is for the best
 	Epoch int64  `json:",omitempty"`
@@ -28,7 +28,7 @@ type answered struct {
 	Code    nexus.Code `json:",omitempty"`
 	Owner   owner      // that a refusal names
 	Claims  []owner    `json:",omitempty"`
-	Tasks   []string   `json:",omitempty"` // that were recovered
+	Tasks   []string   `json:",omitempty"` // that were recovered, or are ready
 	Unknown bool       `json:",omitempty"` // nobody has lived to see it
 }
 
@@ -118,6 +118,8 @@ func (m *queueModel) step(s queueState, in asked, out answered) (bool, queueStat
 	switch in.Verb {
 	case "claim":
 		return m.claim(s, in, out)
+	case "ready":
+		return out.Unknown || slices.Equal(m.listed(&s, out.Now), out.Tasks), s
 	case "recover":
 		m.mend(&s, out.Now)
 		taken := m.expire(&s, out.Now)
@@ -213,6 +215,23 @@ func (m *queueModel) mend(s *queueState, now int64) {
 func (m *queueModel) ready(s *queueState, i int) bool {
 	on, waits := m.waits[i]
 	return s.Tasks[i].Status == "pending" && !(waits && !s.Tasks[on].ended())
+}
+
+// listed is what can be claimed, also what would have to be taken back for that.
+func (m *queueModel) listed(s *queueState, now int64) (list []string) {
+	for i, id := range m.tasks {
+		t := s.Tasks[i]
+		if t.Holder != "" && t.Until <= now && t.Failed+1 < m.maxAttempts {
+			s := *s
+			s.Tasks[i].Status = "pending"
+			if m.ready(&s, i) {
+				list = append(list, id)
+			}
+		} else if m.ready(s, i) {
+			list = append(list, id)
+		}
+	}
+	return list
 }
 
 func (m *queueModel) claim(before queueState, in asked, out answered) (bool, queueState) {

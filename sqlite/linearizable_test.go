@@ -191,7 +191,7 @@ func TestLinearizableQueue(t *testing.T) {
 			clock.Store(storetest.Now().UnixMicro())
 			db, model := newQueue(t, newPath(t), 4, plan, clock)
 			history := lineTogether(t, db, clock, 8, seed, plan)
-			whatHappened(t, history, "claim", "claim in vain", "claim refused for the owner", "complete", "reopen")
+			whatHappened(t, history, "claim", "claim in vain", "claim refused for the owner", "complete", "reopen", "ready")
 			mustBeLinearizable(t, model.porcupine(), history)
 			attemptsAreRight(t, db)
 			if round == 0 {
@@ -313,6 +313,16 @@ func TestCheckerCanFail(t *testing.T) {
 		}},
 		"the second best": {porcupine.Illegal, false, []porcupine.Operation{
 			op(0, 1, 2, claim("a", ""), got(0, owner{"t1", "a", 1})),
+		}},
+		"a list of what is held": {porcupine.Illegal, false, []porcupine.Operation{
+			op(0, 1, 2, claim("a", ""), got(0, owner{"t0", "a", 1})),
+			op(1, 3, 4, asked{Verb: "ready"}, answered{Now: 1, Tasks: []string{"t0", "t1"}}),
+		}},
+		"a list while it is claimed": {porcupine.Ok, false, []porcupine.Operation{
+			op(0, 1, 4, claim("a", ""), got(0, owner{"t0", "a", 1})),
+			op(1, 1, 4, asked{Verb: "ready"}, answered{Now: 1, Tasks: []string{"t0", "t1"}}),
+			op(1, 5, 6, asked{Verb: "ready"}, answered{Now: 1, Tasks: []string{"t1"}}),
+			op(1, 7, 8, asked{Verb: "ready"}, answered{Now: lease, Tasks: []string{"t0", "t1"}}),
 		}},
 		"a task that waits": {porcupine.Illegal, false, []porcupine.Operation{
 			op(0, 1, 2, claim("a", "t2"), got(0, owner{"t2", "a", 1})),

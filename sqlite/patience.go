@@ -14,7 +14,7 @@ import (
 // processes from waking together.
 const (
 	firstWait   = 100 * time.Microsecond
-	longestWait = 5 * time.Millisecond
+	longestWait = 2 * time.Millisecond
 )
 
 // patiently runs attempt again while another process holds the lock that it

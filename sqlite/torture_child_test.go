@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	zombiezen "zombiezen.com/go/sqlite"
@@ -47,8 +48,12 @@ type tortured struct {
 	slot    string // of the agents, which come back after a kill
 	role    string
 	journal *journal
+	options *sqlite.Options
 	db      *store.DB
 	foreign *zombiezen.Conn
+
+	statements atomic.Int64 // that it has run, if it counts them
+	log        *os.File     // of these, or nil
 
 	mu      sync.Mutex
 	changed *sync.Cond
@@ -121,13 +126,14 @@ func childTorture(args []string) error {
 
 // phase is a part of the life of a process, as a deed.
 func (x *tortured) phase(kind string, fn func() error) error {
+	x.note(kind)
 	_, err := x.journal.do(&deed{ID: x.name + "." + kind, Kind: kind}, func(func(stage)) (result, error) { return result{}, fn() })
 	return err
 }
 
 func (x *tortured) open() (err error) {
 	if x.role != "foreign" {
-		x.db, err = sqlite.Open(background, x.path, nil)
+		x.db, err = sqlite.Open(background, x.path, x.options)
 		return err
 	}
 	if x.foreign, err = zombiezenOpen(x.path); err != nil {

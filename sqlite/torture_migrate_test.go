@@ -1,35 +1,35 @@
 package sqlite_test
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/seed-c8812374/nexus/sqlite"
 )
 
-// childTortureMigrate opens the database at args[0] when the parent says so. Every
-// statement goes to a journal at args[1] after it has run.
+// childTortureMigrate opens the database at args[0] when the parent says so, and
+// closes it. Its log of statements is beside its journal.
 func childTortureMigrate(args []string) error {
-	j, err := openJournal(args[1])
+	x, err := newTortured(args)
 	if err != nil {
 		return err
 	}
-	options := &sqlite.Options{Debug: true, Logger: slog.New(slog.NewTextHandler(j.file, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	if x.log, err = os.Create(args[1] + ".log"); err != nil {
+		return err
+	}
 	say("ready")
 	awaitParent()
-	db, err := sqlite.Open(background, args[0], options)
-	if err != nil {
+	if err := x.phase("open", x.open); err != nil {
 		return err
 	}
-	_, err = j.file.WriteString("open\n")
-	return errors.Join(err, db.Close())
+	say("%d", x.statements.Load())
+	return x.phase("close", x.close)
 }
 
 // quiet keeps the paths of backups out of the test's output.
@@ -68,28 +68,24 @@ func contractRows(t testing.TB, path string) map[string][]string {
 func versionOf(t testing.TB, path string) string {
 	t.Helper()
 	_, version, _ := strings.Cut(rows(t, path, "SELECT max(version_id) FROM nexus_migrations")[0], ":")
-	return strings.TrimSpace(version)
+	return strings.Trim(version, `" `)
 }
 
-// migrationPhase reads in the journal of a migration how far it came.
+// migrationPhase reads in the log of a migration how far it came.
 func migrationPhase(t testing.TB, journal string) string {
 	t.Helper()
-	text, err := os.ReadFile(journal)
+	text, err := os.ReadFile(journal + ".log")
 	mustSucceed(t, err)
 	log := string(text)
-	began := strings.LastIndex(log, "BEGIN IMMEDIATE")
 	changing := strings.Index(log, "ALTER TABLE")
-	checked := strings.LastIndex(log, "pragma_foreign_key_check")
 	switch {
-	case strings.HasSuffix(log, "open\n"):
-		return "close"
 	case strings.Contains(log, "sql=COMMIT"):
 		return "after the commit"
-	case began < 0:
+	case !strings.Contains(log, "BEGIN IMMEDIATE"):
 		return "before it"
 	case changing < 0:
 		return "count and backup"
-	case checked > changing:
+	case strings.LastIndex(log, "pragma_foreign_key_check") > changing:
 		return "commit"
 	default:
 		return "changes"
@@ -104,50 +100,56 @@ func tortureMigrations(t *testing.T, rng *rand.Rand, kills int) {
 	before := contractRows(t, old)
 	bytes := content(t, old)
 	phases, versions := tally{}, tally{}
-	killed, rounds := 0, 0
-	var spent time.Duration
+	killed, rounds, count := 0, 0, 0
 	for ; killed < kills && !t.Failed(); rounds++ {
 		path := filepath.Join(folder, fmt.Sprint(rounds), "nexus.db")
 		mustSucceed(t, os.Mkdir(filepath.Dir(path), 0o700))
 		mustSucceed(t, os.WriteFile(path, bytes, 0o600))
+		number := []int{1, 1, 1, 2, 3}[rng.IntN(5)]
+		doomed := 1 + rng.IntN(number)
+		if rounds == 0 {
+			doomed = 0 // how many statements are there?
+		}
 		var all []*process
-		for i := range []int{1, 1, 1, 2, 3}[rng.IntN(5)] {
-			all = append(all, start(t, "", "torture-migrate", path, journalOf(path, i)))
+		for i := range number {
+			var o order
+			if i < doomed {
+				o = order{Kind: statements, Left: 1 + rng.IntN(count), Die: true, Delay: randomDelay(rng)}
+				if rng.IntN(4) == 0 { // as it is long
+					o.Delay *= 10
+				}
+			}
+			all = append(all, start(t, "", "torture-migrate", path, journalOf(path, i), fmt.Sprintf("p%d", i), asJSON(o)))
 		}
 		for _, p := range all {
 			p.line()
 		}
-		began := time.Now()
 		for _, p := range all {
 			p.goOn()
 		}
-		doomed := all[:1+rng.IntN(len(all))]
-		if rounds == 0 {
-			doomed = nil // how long does it take?
-		}
-		time.Sleep(time.Duration(rng.Float64() * float64(spent)))
-		for _, p := range doomed {
-			_ = p.cmd.Process.Kill()
-		}
+		dead := 0
 		for i, p := range all {
-			if _, err := p.end(); err != nil && i >= len(doomed) {
-				t.Errorf("round %d: %v", rounds, err)
-			}
-			if i < len(doomed) && !p.cmd.ProcessState.Exited() {
-				killed++
+			output, err := p.end()
+			switch {
+			case i < doomed && !p.cmd.ProcessState.Exited():
+				dead++
 				phases[migrationPhase(t, journalOf(path, i))]++
+			case err != nil:
+				t.Errorf("round %d: %v", rounds, err)
+			case rounds == 0:
+				if n, err := strconv.Atoi(strings.TrimSpace(output)); err == nil {
+					count = max(count, n)
+				}
 			}
 		}
-		if rounds == 0 {
-			spent = time.Since(began)
-		}
+		killed += dead
 		found := lookAtMigrated(t, path, before)
 		versions["left at "+found]++
-		if found != `"2"` && found != `"3"` || found == `"2"` && len(doomed) < len(all) {
+		if found != "3" && (found != "2" || dead < len(all)) {
 			t.Errorf("round %d: version %s", rounds, found)
 		}
 	}
-	t.Logf("%d kills in %d rounds; under way when killed: %v; %v", killed, rounds, phases, versions)
+	t.Logf("%d kills in %d rounds, in any of %d statements; under way when killed: %v; %v", killed, rounds, count, phases, versions)
 }
 
 func journalOf(path string, i int) string { return fmt.Sprintf("%s.%d.journal", path, i) }
@@ -185,7 +187,7 @@ func lookAtMigrated(t *testing.T, path string, want map[string][]string) (versio
 	}
 	mustClose(t, db)
 	mustEqual(t, contractRows(t, path), want)
-	if now := versionOf(t, path); now != `"3"` {
+	if now := versionOf(t, path); now != "3" {
 		t.Errorf("%s: version %s", path, now)
 	}
 	return version

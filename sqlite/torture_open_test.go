@@ -1,25 +1,58 @@
 package sqlite_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/sqlite"
 )
 
+// statements in an order waits for one that a process has run.
+const statements = "statement"
+
+// newTortured makes a process that works on the database at args[0], with a journal
+// at args[1], under the name args[2], and dies by the order args[3].
+func newTortured(args []string) (x *tortured, err error) {
+	x = &tortured{path: args[0], name: args[2], role: "worker"}
+	if err := json.Unmarshal([]byte(args[3]), &x.wait); err != nil {
+		return nil, err
+	}
+	x.options = &sqlite.Options{Debug: true, Logger: slog.New(slog.NewTextHandler(x, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	x.journal, err = openJournal(args[1])
+	return x, err
+}
+
+// Write takes a line of the log of statements.
+func (x *tortured) Write(line []byte) (int, error) {
+	if !bytes.Contains(line, []byte("sql=")) {
+		return len(line), nil
+	}
+	x.statements.Add(1)
+	if x.log != nil {
+		if _, err := x.log.Write(line); err != nil {
+			return 0, err
+		}
+	}
+	x.note(statements)
+	return len(line), nil
+}
+
 // childTortureOpen opens the database at args[0] when the parent says so, which
-// may create it; stores the project args[2]; and closes it. Its journal is at args[1].
+// may create it; stores the project args[2]; and closes it. It prints how many
+// statements it has run.
 func childTortureOpen(args []string) error {
-	j, err := openJournal(args[1])
+	x, err := newTortured(args)
 	if err != nil {
 		return err
 	}
-	x := &tortured{path: args[0], name: args[2], journal: j, role: "worker"}
 	say("ready")
 	awaitParent()
 	if err := x.phase("open", x.open); err != nil {
@@ -29,17 +62,17 @@ func childTortureOpen(args []string) error {
 	if err := x.phase("create", create); err != nil {
 		return err
 	}
+	say("%d", x.statements.Load())
 	return x.phase("close", x.close)
 }
 
 // childTortureClose stores some MB in the database at args[0], so that its log is
 // long, and closes it when the parent says so.
 func childTortureClose(args []string) error {
-	j, err := openJournal(args[1])
+	x, err := newTortured(args)
 	if err != nil {
 		return err
 	}
-	x := &tortured{path: args[0], name: args[2], journal: j, role: "worker"}
 	if err := x.phase("open", x.open); err != nil {
 		return err
 	}
@@ -66,40 +99,43 @@ func childTortureClose(args []string) error {
 // and the file opens by itself.
 func tortureOpen(t *testing.T, rng *rand.Rand, kills int) {
 	folder := tortureFolder(t)
-	killed, rounds := 0, 0
+	killed, rounds, count := 0, 0, 0
 	phases := tally{}
-	spent := map[string]time.Duration{} // by those who are not killed
 	for ; killed < kills && !t.Failed(); rounds++ {
 		child := []string{"torture-open", "torture-close"}[rounds%2]
 		path := filepath.Join(folder, fmt.Sprint(rounds), "nexus.db")
 		var all []*process
 		var journals []string
+		doomed := rng.IntN(5)
+		if rounds == 0 {
+			doomed = 0 // how many statements are there?
+		}
 		for i := range 4 {
+			var o order
+			if i < doomed {
+				o = order{Kind: "close", Left: 1, Die: true, Delay: randomDelay(rng)}
+				if child == "torture-open" {
+					o.Kind, o.Left = statements, 1+rng.IntN(count)
+				}
+			}
 			journals = append(journals, filepath.Join(folder, fmt.Sprintf("%d-%d.journal", rounds, i)))
-			all = append(all, start(t, "", child, path, journals[i], fmt.Sprintf("p%d", i)))
+			all = append(all, start(t, "", child, path, journals[i], fmt.Sprintf("p%d", i), asJSON(o)))
 		}
 		for _, p := range all {
 			p.line()
 		}
-		began := time.Now()
 		for _, p := range all {
 			p.goOn()
 		}
-		doomed := rng.IntN(len(all) + 1)
-		if rounds < 2 {
-			doomed = 0 // how long does it take?
-		}
-		rng.Shuffle(len(all), func(i, j int) {
-			all[i], all[j], journals[i], journals[j] = all[j], all[i], journals[j], journals[i]
-		})
-		time.Sleep(time.Duration(rng.Float64() * float64(spent[child])))
-		for _, p := range all[:doomed] {
-			_ = p.cmd.Process.Kill()
-		}
 		stored := map[string]bool{}
 		for i, p := range all {
-			if _, err := p.end(); err != nil && i >= doomed {
+			output, err := p.end()
+			dead := i < doomed && !p.cmd.ProcessState.Exited()
+			if err != nil && !dead {
 				t.Errorf("round %d: %v", rounds, err)
+			}
+			if n, err := strconv.Atoi(strings.TrimSpace(output)); err == nil {
+				count = max(count, n)
 			}
 			acts, _, err := readJournal(journals[i], 0)
 			mustSucceed(t, err)
@@ -112,15 +148,12 @@ func tortureOpen(t *testing.T, rng *rand.Rand, kills int) {
 					last = a.Kind
 				}
 			}
-			if i < doomed && !p.cmd.ProcessState.Exited() {
+			if dead {
 				killed++
 				phases[last]++
 			}
 		}
-		if doomed == 0 {
-			spent[child] = time.Since(began)
-		}
-		db, err := sqlite.Open(background, path, nil)
+		db, err := sqlite.Open(background, path, quiet)
 		if err != nil {
 			t.Fatalf("round %d: %v", rounds, err)
 		}

@@ -115,6 +115,7 @@ type torture struct {
 	recovered int
 	doubts    tally // what became of the deeds that were under way
 	halves    int   // logs that ended in half a transaction
+	longest   int64 // log, in pages
 }
 
 func tortureWork(t *testing.T, rng *rand.Rand, kills int) {
@@ -139,9 +140,9 @@ func tortureWork(t *testing.T, rng *rand.Rand, kills int) {
 	for _, n := range x.did {
 		sum += n
 	}
-	t.Logf("%d kills in %d rounds; %d operations acknowledged and checked, %d lost; %d refused, %d tasks taken back, %d logs ended in half a transaction\n"+
+	t.Logf("%d kills in %d rounds; %d operations acknowledged and checked, %d lost; %d refused, %d tasks taken back, %d logs ended in half a transaction, the longest had %d pages\n"+
 		"under way when killed: %v\nthat is: %v\nof these: %v\nacknowledged: %v",
-		x.kills, rounds, sum, x.lost, x.refusals, x.recovered, x.halves, x.stages, x.phases, x.doubts, x.did)
+		x.kills, rounds, sum, x.lost, x.refusals, x.recovered, x.halves, x.longest, x.stages, x.phases, x.doubts, x.did)
 }
 
 // begin makes the database, with a few plans.
@@ -247,15 +248,17 @@ func (x *torture) round() {
 		n = 1 + x.rng.IntN(30)
 	}
 	way := x.rng.IntN(10)
-	await := order{Kind: kind, Left: n, Die: way >= 5, Delay: x.delay() / 4}
-	delay := x.delay()
+	await := order{Kind: kind, Left: n, Die: way >= 5, Delay: randomDelay(x.rng) / 4}
+	delay := randomDelay(x.rng)
 	if kind == "large plan" {
-		await.Left, await.Delay, delay = 1, 20*x.delay(), 20*delay
+		await.Left, await.Delay, delay = 1, 20*randomDelay(x.rng), 20*delay
 	}
+	idle := x.rng.IntN(3) == 0 // the one that keeps the log short, so that Nexus has to
 	for _, v := range x.victims {
-		if v == chosen {
+		switch {
+		case v == chosen:
 			v.order(await)
-		} else {
+		case v.role != "foreign" || !idle:
 			v.order(order{})
 		}
 	}
@@ -284,7 +287,7 @@ func (x *torture) round() {
 			if v.process == nil {
 				x.start(v)
 				v.expect("started")
-				time.Sleep(x.delay())
+				time.Sleep(randomDelay(x.rng))
 				acts = append(acts, x.kill([]*victim{v})...)
 			}
 		}
@@ -294,6 +297,7 @@ func (x *torture) round() {
 			v.order(order{Pause: true})
 		}
 	}
+	x.longest = max(x.longest, size(x.path+"-wal")/pageSize)
 	for _, v := range x.victims {
 		if v.process != nil {
 			v.expect("paused")
@@ -312,9 +316,9 @@ func (x *torture) round() {
 	}
 }
 
-// delay is a random time up to 10 ms, more often a short one.
-func (x *torture) delay() time.Duration {
-	f := x.rng.Float64()
+// randomDelay is up to 10 ms, more often a short one.
+func randomDelay(rng *rand.Rand) time.Duration {
+	f := rng.Float64()
 	return time.Duration(f * f * f * float64(10*time.Millisecond))
 }
 

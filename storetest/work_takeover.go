@@ -17,6 +17,7 @@ var takeoverTests = map[string]timedTest{
 	"ProjectDeleted":  testProjectDeletedInFlight,
 	"InFlightChanges": testInFlightChanges,
 	"UpdateInFlight":  testUpdateInFlight,
+	"OneWinner":       testOneWinner,
 }
 
 // testForeignEnd lets another program, that knows nothing of attempts, end a task
@@ -266,6 +267,20 @@ func testUpdateInFlight(t *testing.T, db *store.DB, clock *Clock) {
 	// And an edit that was based on the task before it was completed is stale.
 	_, err = db.Tasks.Update(w.ctx, "it", nexus.TaskUpdate{Status: new(nexus.TaskPending), Revision: revision + 1})
 	refused(t, err, nexus.CodeStale)
+}
+
+// testOneWinner asks the database itself for a second open attempt: it has none,
+// whatever goes wrong in those who write.
+func testOneWinner(t *testing.T, db *store.DB, clock *Clock) {
+	w := newWork(t, db, clock, "it")
+	c := w.claim("a", "it")
+	const insert = "INSERT INTO task_attempts (task_id, agent_id, claimed_us, lease_us, lease_until_us) VALUES ('it', 'b', 1, 2, 3)"
+	before := w.image()
+	same(t, nexus.CodeOf(w.exec(insert)()), nexus.CodeExists)
+	same(t, w.image().diff(before), []string{})
+	must(t, verbs[0].call(w, "it", c.Epoch)())
+	must(t, w.exec(insert)())
+	w.quickly("DELETE FROM task_attempts")
 }
 
 // says fails the test unless a refusal contains a text.

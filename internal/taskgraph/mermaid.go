@@ -91,10 +91,8 @@ func mermaidEscape(text string) string {
 		default:
 			fmt.Fprintf(&b, "#%d;", r)
 		}
-		for _, sign := range mermaidSigns {
-			if strings.HasPrefix(string(runes[i:min(i+4, len(runes))]), sign) {
-				fmt.Fprintf(&b, "#%d;", wordJoiner)
-			}
+		if strings.ContainsRune(mermaidSignsBegin, r) && beginsSign(string(runes[i:min(i+4, len(runes))])) {
+			fmt.Fprintf(&b, "#%d;", wordJoiner)
 		}
 	}
 	return b.String()
@@ -106,6 +104,11 @@ func mermaidEscape(text string) string {
 var mermaidSigns = []string{`\n`, ":fa-", "$$", string(mermaidMark) + "°", "¶ß"}
 
 const (
-	mermaidMark = 'ﬂ'
-	wordJoiner  = '\u2060'
+	mermaidSignsBegin = `\:$ﬂ¶`
+	mermaidMark       = 'ﬂ'
+	wordJoiner        = '\u2060'
 )
+
+func beginsSign(text string) bool {
+	return slices.ContainsFunc(mermaidSigns, func(sign string) bool { return strings.HasPrefix(text, sign) })
+}

@@ -256,3 +256,29 @@ func TestEndOfADeletedTask(t *testing.T) {
 		t.Errorf("there are %d metrics, %v", n, err)
 	}
 }
+
+// Metrics that cannot be stored do not keep the end of a task from being stored.
+func TestMetricsCannotBeStored(t *testing.T) {
+	t.Parallel()
+	s, run, _ := waitingSite(t, nil)
+	s.sql(`CREATE TRIGGER no_metrics BEFORE INSERT ON metrics BEGIN SELECT raise(ABORT, 'no'); END`)
+	s.say("go")
+	s.wantSummary(run.wait(), worker.Summary{Completed: 1})
+	s.await("t1: its metrics cannot be stored: ")
+	s.wantStatus("t1", nexus.TaskCompleted)
+}
+
+// Nor does a claim of the next that fails; what is wrong is said after that.
+func TestNextCannotBeClaimed(t *testing.T) {
+	t.Parallel()
+	s, run, _ := waitingSite(t, func(_ *site, w *worker.Worker) { w.MaxTasks = 0 })
+	s.sql(`CREATE TRIGGER no_claims BEFORE INSERT ON task_attempts BEGIN SELECT raise(ABORT, 'no'); END`)
+	s.say("go")
+	within(t, "the worker ends", run.done)
+	if run.err == nil {
+		t.Error("the worker has ended without an error")
+	}
+	s.wantSummary(run.summary, worker.Summary{Completed: 1})
+	s.wantStatus("t1", nexus.TaskCompleted)
+	s.wantStatus("t2", nexus.TaskPending)
+}

@@ -220,6 +220,14 @@ func (s *site) lock() (release func()) {
 	return release
 }
 
+// sql runs a script as another program does.
+func (s *site) sql(script string) {
+	s.t.Helper()
+	other, err := zombiezen.OpenConn(s.path, zombiezen.OpenReadWrite)
+	must(s.t, err)
+	must(s.t, errors.Join(sqlitex.ExecuteScript(other, script, nil), other.Close()))
+}
+
 // pipe makes a named pipe in the folder.
 func (s *site) pipe(names ...string) {
 	s.t.Helper()

@@ -279,7 +279,7 @@ func TestOutput(t *testing.T) {
 		"both":              {"echo a; echo b >&2; echo c", "a\nb\nc\n"},
 		"binary":            {`printf 'a\000b\377\376c'`, "a\uFFFDb\uFFFDc"},
 		"long":              {`printf 'begin'; head -c 100000 /dev/zero | tr '\000' x; printf end`, strings.Repeat("x", 4093) + "end"},
-		"long, of euros":    {`yes € | head -c 400000 | tr -d '\n'; printf e`, strings.Repeat("€", 1365) + "e"},
+		"long, of euros":    {`yes € | head -c 400000 | tr -d '\n'`, strings.Repeat("€", 1365)},
 		"long without text": {`head -c 100000 /dev/zero`, strings.Repeat("\uFFFD", 4096)},
 	} {
 		t.Run(title, func(t *testing.T) {

@@ -99,9 +99,7 @@ const (
 	claiming
 )
 
-// settle stores how a task ended, and claims the next in the same transaction, so
-// that a worker needs one commit for each task. What cannot be stored now is tried
-// again as long as the lease can be kept.
+// settle stores how a task ended, and returns the claim of the next.
 func (s *shift) settle(ctx context.Context, c *nexus.Claim, r *result, alive *pulse) *nexus.Claim {
 	// What is to be said at the end must not be cut off by it.
 	always := context.WithoutCancel(ctx)
@@ -111,56 +109,16 @@ func (s *shift) settle(ctx context.Context, c *nexus.Claim, r *result, alive *pu
 	if v.more && ctx.Err() == nil && len(s.cool()) == 0 {
 		wanted = s.reserve(1)
 	}
-	costs := true
-	var task *nexus.Task
-	var claims []nexus.Claim
-	for tries := 1; ; tries++ {
-		var at stage
-		err := s.DB.InTx(always, func(tx *store.Tx) (err error) {
-			at, claims = storing, nil
-			if task, err = v.step(always, tx); err != nil {
-				return err
-			}
-			if at = counting; costs {
-				if err := s.storeCosts(always, tx, c, r); err != nil {
-					return err
-				}
-			}
-			if at = claiming; wanted > 0 {
-				claims, err = tx.Tasks.Claim(always, s.request(wanted))
-			}
-			return err
-		})
-		if err == nil {
-			break
-		}
-		switch {
-		case retryable(err):
-			if tries == 1 {
-				s.log(c.TaskID, "cannot be stored yet: %v; trying again", err)
-			}
-			select {
-			case <-s.After(min(pause(tries), s.Lease/3)):
-				continue
-			case err = <-alive.lost:
-			}
-		case at == claiming: // the loop will say what is wrong, if it still is
-			s.claims(wanted, 0)
-			wanted = 0
-			continue
-		case at == counting:
-			s.log(c.TaskID, "its metrics cannot be stored: %v", err)
-			costs = false
-			continue
-		}
-		s.claims(wanted, 0)
-		if nexus.CodeOf(err) == nexus.CodeFenced && s.selfEnded(always, c, r) {
-			return nil
-		}
+	task, claims, err := s.store(always, c, r, v, wanted, alive)
+	s.claims(wanted, len(claims))
+	switch {
+	case err == nil:
+	case nexus.CodeOf(err) == nexus.CodeFenced && s.selfEnded(always, c, r):
+		return nil
+	default:
 		s.lose(c, r, err)
 		return nil
 	}
-	s.claims(wanted, len(claims))
 	switch {
 	case v.count != &s.summary.Failed:
 		s.log(c.TaskID, "%s", v.text)
@@ -176,6 +134,52 @@ func (s *shift) settle(ctx context.Context, c *nexus.Claim, r *result, alive *pu
 		return nil
 	}
 	return &claims[0]
+}
+
+// store stores how a task ended and what it has cost, and claims up to wanted
+// others, in one transaction: so a worker needs one commit for each task. What
+// cannot be stored now is tried again as long as the lease can be kept. It does
+// without the claims, and even without the costs, if the end can be stored so.
+func (s *shift) store(ctx context.Context, c *nexus.Claim, r *result, v verdict, wanted int, alive *pulse) (task *nexus.Task, claims []nexus.Claim, err error) {
+	costs := true
+	for tries := 1; ; tries++ {
+		var at stage
+		err := s.DB.InTx(ctx, func(tx *store.Tx) (err error) {
+			at, claims = storing, nil
+			if task, err = v.step(ctx, tx); err != nil {
+				return err
+			}
+			if at = counting; costs {
+				if err := s.storeCosts(ctx, tx, c, r); err != nil {
+					return err
+				}
+			}
+			if at = claiming; wanted > 0 {
+				claims, err = tx.Tasks.Claim(ctx, s.request(wanted))
+			}
+			return err
+		})
+		switch {
+		case err == nil:
+			return task, claims, nil
+		case retryable(err):
+			if tries == 1 {
+				s.log(c.TaskID, "cannot be stored yet: %v; trying again", err)
+			}
+			select {
+			case <-s.After(min(pause(tries), s.Lease/3)):
+			case lost := <-alive.lost:
+				return nil, nil, lost
+			}
+		case at == claiming && wanted > 0: // the loop will say what is wrong, if it still is
+			wanted = 0
+		case at == counting && costs:
+			s.log(c.TaskID, "its metrics cannot be stored: %v", err)
+			costs = false
+		default:
+			return nil, nil, err
+		}
+	}
 }
 
 // note remembers what is not to be tried again at once.
