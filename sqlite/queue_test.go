@@ -363,11 +363,12 @@ func TestWriteThroughDBInsideTransaction(t *testing.T) {
 	}
 	create(t, db, "after")
 	// A context ends the wait earlier.
+	calm := open(t, newPath(t), &sqlite.Options{Patience: patient})
 	withoutHanging(t, func() {
-		err := db.InTx(background, func(*store.Tx) error {
+		err := calm.InTx(background, func(*store.Tx) error {
 			ctx, cancel := context.WithTimeout(background, time.Millisecond)
 			defer cancel()
-			return db.Projects.Create(ctx, project("inside"))
+			return calm.Projects.Create(ctx, project("inside"))
 		})
 		wantCode(t, err, nexus.CodeCanceled)
 	})
