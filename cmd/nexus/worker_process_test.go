@@ -38,6 +38,7 @@ func startWorker(t *testing.T, command string) *atWork {
 	succeed(t, program(t, w.folder, "project", "create", "Shop", "--id", "p1"))
 	succeed(t, program(t, w.folder, "task", "create", "A", "--id", "t1", "--project", "p1"))
 	w.cmd = program(t, w.folder, "work", "--agent", "w1", "--lease", "1h", "--until-empty", "--", "sh", "-c", command)
+	w.cmd.Env = append(w.cmd.Env, "TMPDIR="+w.folder) // where a killed one leaves something
 	w.cmd.Stdout, w.cmd.Stderr = &w.stdout, &w.stderr
 	if err := w.cmd.Start(); err != nil {
 		t.Fatal(err)
