@@ -34,11 +34,9 @@ for n in 1 2 3 4; do
 done
 
 say "What they do (nexus top; on a terminal it is a full screen)."
-"$nexus" top --until-done --interval 1s >"$folder/top" &
+"$nexus" top --until-done --interval 1s 2>&1 | cat &
 top=$!
 workers="$workers $top"
-tail -n +1 -f "$folder/top" --pid "$top" 2>/dev/null &
-workers="$workers $!"
 
 # Until coder-2 is in the middle of a task.
 sleep 4
