@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -51,6 +52,7 @@ func TestTakeoverInFlight(t *testing.T) {
 				c := mustClaim(t, db, nexus.ClaimRequest{AgentID: "a", TaskID: "it", Lease: time.Minute})
 				script(t, path, "PRAGMA foreign_keys = "+keys+"; "+sql)
 				attemptsAreRight(t, db)
+				explanationsAreRight(t, db)
 
 				// Others find work: while it is held, and when the lease is over.
 				for range 3 {
@@ -104,6 +106,24 @@ func attemptsAreRight(t *testing.T, db *store.DB) {
 		}
 		return err
 	}))
+}
+
+// explanationsAreRight fails the test if Explain calls a task ready that Ready does
+// not list, or the other way round.
+func explanationsAreRight(t *testing.T, db *store.DB) {
+	t.Helper()
+	ready, err := db.Tasks.Ready(background, nexus.ReadyFilter{})
+	mustSucceed(t, err)
+	all, err := db.Tasks.List(background, nexus.TaskFilter{})
+	mustSucceed(t, err)
+	for _, task := range all {
+		x, err := db.Tasks.Explain(background, task.ID)
+		mustSucceed(t, err)
+		listed := slices.ContainsFunc(ready, func(r nexus.Task) bool { return r.ID == task.ID })
+		if x.Ready != listed || x.Ready != (len(x.RootCauses) == 0) {
+			t.Errorf("%s is listed as ready: %v; Explain says %+v", task.ID, listed, x)
+		}
+	}
 }
 
 func mustSucceed(t testing.TB, err error) {
