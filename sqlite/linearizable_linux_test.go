@@ -197,7 +197,9 @@ func TestLinearizableProcesses(t *testing.T) {
 					events = append(events, readEvents(t, path)...)
 				}
 				history := operations(events)
-				whatHappened(t, history, "claim", "claim refused for the owner", "complete", "reopen")
+				// Of so few calls, half of them lost with their process, now and then
+				// none is a complete; the histories of one process have enough.
+				whatHappened(t, history, "claim", "claim refused for the owner")
 				if plan.Best {
 					mustBeLinearizable(t, queue.porcupine(), history)
 				} else {
