@@ -399,6 +399,7 @@ type plainTask struct {
 	planKey                                                                 string
 	priority                                                                int64
 	metadata                                                                string
+	maxAttempts, failedAttempts                                             int64
 }
 
 func (s directStmt) scanTask(t *plainTask) {
@@ -427,6 +428,8 @@ func (s directStmt) scanTask(t *plainTask) {
 	t.planKey = s.ColumnText(22)
 	t.priority = s.ColumnInt64(23)
 	t.metadata = s.ColumnText(24)
+	t.maxAttempts = s.ColumnInt64(25)
+	t.failedAttempts = s.ColumnInt64(26)
 }
 
 // bindTask binds the values of a new task. The columns that it does not have
@@ -448,6 +451,8 @@ func (s directStmt) bindTask(t *plainTask) {
 	s.BindInt64(21, t.updatedAt)
 	s.BindInt64(22, t.revision)
 	s.BindInt64(24, t.priority)
+	s.BindInt64(26, t.maxAttempts)
+	s.BindInt64(27, t.failedAttempts)
 }
 
 // newPlainTask is what the columns of a task of the benchmarks hold.
@@ -458,7 +463,8 @@ func newPlainTask(t *nexus.Task) plainTask {
 		dependsOn:     string(nexus.EncodeIDs(t.DependsOn)),
 		maxIterations: int64(t.MaxIterations), estimatedMinutes: int64(t.EstimatedMinutes),
 		createdAt: t.CreatedAt.Unix(), updatedAt: t.UpdatedAt.Unix(), revision: t.Revision,
-		priority: int64(slices.Index(nexus.TaskPriorities(), t.Priority)),
+		priority:    int64(slices.Index(nexus.TaskPriorities(), t.Priority)),
+		maxAttempts: int64(t.MaxAttempts),
 	}
 }
 
