@@ -104,12 +104,13 @@ func (b *bench) recovery() error {
 	return nil
 }
 
-// claim measures whole processes on the database of the plan: each claim takes a
-// task, so that the next finds another.
+// claim measures whole processes on the database of the plan, of whose tasks few
+// are ready: what was claimed is given back.
 func (b *bench) claim() error {
 	commands := []command{
 		{b.nexus(), []string{"ready", "--json", "--limit", "10", "--db", b.db()}},
 		{b.nexus(), []string{"claim", "--json", "--agent", "bench", "--db", b.db()}},
+		{b.nexus(), []string{"agent", "terminate", "bench", "--db", b.db()}},
 	}
 	if _, err := b.inTurns(2, commands...); err != nil {
 		return err
