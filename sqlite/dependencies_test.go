@@ -45,7 +45,7 @@ var otherWrites = map[string]string{
 }
 
 // ours are the tables of which another program has never heard.
-var ours = regexp.MustCompile("task_dependencies|task_counts|task_attempts|replaced_tasks|open_dependencies")
+var ours = regexp.MustCompile("task_dependencies|task_attempts|replaced_tasks|open_dependencies|task_count|tasks_changed_us")
 
 const (
 	taskValues = `(id, project_id, feature_id, sub_feature_id, name, status, depends_on, created_at, updated_at)

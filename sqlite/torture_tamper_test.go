@@ -220,7 +220,7 @@ func TestTortureFindsTampering(t *testing.T) {
 		"tasks_failed":            {"UPDATE agents SET tasks_failed = tasks_failed - 1", "agent a is"},
 		"current_task_id":         {"UPDATE agents SET current_task_id = NULL", "agent a is"},
 		"an agent":                {"DELETE FROM agents", "lost: agent a"},
-		"task_counts":             {"DROP TRIGGER task_counts_feature_completed; UPDATE task_counts SET open = open + 1 WHERE id = 'f0'", "derived data"},
+		"open_task_count":         {"UPDATE features SET open_task_count = open_task_count + 1 WHERE id = 'f0'", "derived data"},
 		"completed_tasks":         {"DROP TRIGGER features_update_counted; UPDATE features SET completed_tasks = 40 WHERE id = 'f0'", "derived data"},
 		"the status of a feature": {"UPDATE features SET status = 'done' WHERE id = 'f0'", "feature f0 is done"},
 		"of a sub-feature":        {"UPDATE sub_features SET status = 'backlog' WHERE id = 's-f0'", "sub_feature s-f0 is backlog"},

@@ -23,10 +23,18 @@ type Column struct {
 // triggers keep, for SQL to search by. Services neither read nor write them, so
 // no entity has them.
 func DerivedColumns(kind nexus.Kind) []Column {
-	if kind == nexus.KindTask {
-		return []Column{{Name: "open_dependencies", Type: "INTEGER", Default: "0"}}
+	count := func(name string) Column { return Column{Name: name, Type: "INTEGER", Default: "0"} }
+	counts := []Column{count("task_count"), count("open_task_count"), count("completed_task_count")}
+	switch kind {
+	case nexus.KindFeature:
+		return append(counts, count("tasks_changed_us"))
+	case nexus.KindSubFeature:
+		return counts
+	case nexus.KindTask:
+		return []Column{count("open_dependencies")}
+	default:
+		return nil
 	}
-	return nil
 }
 
 // column is a Column with its place in the entity E.

@@ -203,8 +203,8 @@ func (r *overviewReader) agents() error {
 
 func (r *overviewReader) features() error {
 	const sql = `
-		SELECT f.id, f.project_id, substr(f.name, 1, 200), f.status, c.total, c.open, c.completed
-		FROM features f LEFT JOIN task_counts c ON c.kind = 'feature' AND c.id = f.id`
+		SELECT f.id, f.project_id, substr(f.name, 1, 200), f.status, f.task_count, f.open_task_count, f.completed_task_count
+		FROM features f`
 	var w where
 	r.ofProject(&w, "f.project_id = ?")
 	err := r.query(sql, &w, "", func(row driver.Row) {

@@ -174,7 +174,6 @@ func TestOverviewOfAnotherProgram(t *testing.T) {
 			`UPDATE metrics SET value = 9e999 WHERE type = 'cost_usd'`,
 			`UPDATE metrics SET value = 'many' WHERE type = 'token_usage'`,
 			`UPDATE agents SET status = 'zzz', tasks_completed = NULL WHERE id = 'zoe'`,
-			`DELETE FROM task_counts WHERE id = 'buy'`,
 		} {
 			if _, err := tx.Exec(ctx, sql); err != nil {
 				return err

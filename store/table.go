@@ -18,8 +18,9 @@ import (
 type table[E, F, U any] struct {
 	kind    nexus.Kind
 	columns []column[E]
-	orders  []string // columns that a list may be ordered by, besides id
-	touched string   // the column that every update sets, if there is one
+	initial []column[E] // what INSERT sets besides; see DerivedColumns
+	orders  []string    // columns that a list may be ordered by, besides id
+	touched string      // the column that every update sets, if there is one
 
 	// parents are the rows that this one refers to, for naming the one that is
 	// missing; children count what refers to this one.
@@ -74,7 +75,12 @@ func (t table[E, F, U]) prepared() *table[E, F, U] {
 		names[i], places[i] = c.Name, fmt.Sprintf("$%d", i+1)
 	}
 	list, name := strings.Join(names, ", "), t.kind.Table()
-	t.insertSQL = "INSERT INTO " + name + " (" + list + ") VALUES (" + strings.Join(places, ", ") + ")"
+	columns := list
+	for _, c := range t.initial {
+		columns += ", " + c.Name
+		places = append(places, fmt.Sprintf("$%d", len(places)+1))
+	}
+	t.insertSQL = "INSERT INTO " + name + " (" + columns + ") VALUES (" + strings.Join(places, ", ") + ")"
 	t.selectSQL = "SELECT " + list + " FROM " + name
 	t.getSQL = t.selectSQL + " WHERE id = $1"
 	t.deleteSQL = "DELETE FROM " + name + " WHERE id = $1"
@@ -140,9 +146,12 @@ func (t *table[E, F, U]) fit(e *E) {
 func (t *table[E, F, U]) insert(ctx context.Context, c driver.Conn, e *E) error {
 	*t.revision(e) = 1
 	t.fit(e)
-	args := make([]driver.Arg, len(t.columns))
+	args := make([]driver.Arg, 0, len(t.columns)+len(t.initial))
 	for i := range t.columns {
-		args[i] = t.columns[i].arg(e)
+		args = append(args, t.columns[i].arg(e))
+	}
+	for i := range t.initial {
+		args = append(args, t.initial[i].arg(e))
 	}
 	_, err := c.Exec(ctx, t.insertSQL, args...)
 	return err

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/store/driver"
 )
 
 // Tasks is the service of tasks.
@@ -43,6 +44,12 @@ var tasks = table[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
 		integer("max_attempts", func(t *nexus.Task) *int { return &t.MaxAttempts }).with("3"),
 		integer("failed_attempts", func(t *nexus.Task) *int { return &t.FailedAttempts }).with("0"),
 	},
+	// That nothing it depends on has ended is right for most, and spares a trigger
+	// from writing the row again.
+	initial: []column[nexus.Task]{{
+		Column: Column{Name: "open_dependencies"},
+		arg:    func(t *nexus.Task) driver.Arg { return driver.Int(int64(len(t.DependsOn))) },
+	}},
 	orders:  []string{"name", "priority", "created_at", "updated_at"},
 	touched: "updated_at",
 	parents: []parent[nexus.Task]{

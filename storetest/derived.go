@@ -21,6 +21,15 @@ type derived struct {
 	Completed map[string]int64     // of each feature that has tasks
 }
 
+// TaskCounts is the text of a query: kind, id and status of each feature and
+// sub-feature, and how many tasks the database says that it has (total), has open
+// and has completed.
+const TaskCounts = `
+	SELECT 'feature' AS kind, id, status, task_count AS total, open_task_count AS open, completed_task_count AS completed
+	FROM features
+	UNION ALL
+	SELECT 'sub_feature', id, status, task_count, open_task_count, completed_task_count FROM sub_features`
+
 type taskCount struct{ Total, Open, Completed int64 }
 
 func newDerived() *derived {
@@ -100,8 +109,7 @@ func (d *derived) read(ctx context.Context, tx *store.Tx, follows *derived) erro
 	for _, on := range d.Edges {
 		slices.Sort(on)
 	}
-	// What has no tasks any more may keep its row.
-	const counts = "SELECT kind, id, total, open, completed FROM task_counts WHERE total <> 0 OR open <> 0 OR completed <> 0"
+	const counts = "SELECT kind, id, total, open, completed FROM (" + TaskCounts + ") n WHERE total <> 0 OR open <> 0 OR completed <> 0"
 	err = tx.Query(ctx, counts, nil, func(r driver.Row) error {
 		d.Counts[r.Text(0)+" "+r.Text(1)] = taskCount{r.Int(2), r.Int(3), r.Int(4)}
 		return nil

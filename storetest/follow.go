@@ -169,10 +169,8 @@ func testDerivedFollows(t *testing.T, db *store.DB) {
 // contradicts its tasks. Nobody but the database may have written it.
 func checkProgress(ctx context.Context, db *store.DB) error {
 	const contradictions = `
-		SELECT n.kind, n.id, o.status FROM task_counts n
-		JOIN (SELECT 'feature' AS kind, id, status FROM features UNION ALL SELECT 'sub_feature', id, status FROM sub_features) o
-			ON o.kind = n.kind AND o.id = n.id
-		WHERE n.open = 0 AND n.total > 0 AND o.status <> 'done' OR n.open > 0 AND o.status = 'done'`
+		SELECT n.kind, n.id, n.status FROM (` + TaskCounts + `) n
+		WHERE n.open = 0 AND n.total > 0 AND n.status <> 'done' OR n.open > 0 AND n.status = 'done'`
 	return db.View(ctx, func(tx *store.Tx) error {
 		return tx.Query(ctx, contradictions, nil, func(r driver.Row) error {
 			return fmt.Errorf("%s %s is %s", r.Text(0), r.Text(1), r.Text(2))

@@ -197,11 +197,10 @@ func testRawColumns(t *testing.T, db *store.DB) {
 	ctx := t.Context()
 	tree(t, db, "a-")
 	must(t, db.Agents.Create(ctx, &nexus.Agent{ID: "agent"}))
-	uncounted := map[string]bool{
-		"features.completed_tasks": true, "agents.last_activity_at": true, "tasks.open_dependencies": true,
-	}
+	uncounted := map[string]bool{"features.completed_tasks": true, "agents.last_activity_at": true}
 	for _, kind := range nexus.Kinds() {
-		for _, c := range slices.Concat(store.Columns(kind), store.DerivedColumns(kind)) {
+		derived := store.DerivedColumns(kind)
+		for _, c := range slices.Concat(store.Columns(kind), derived) {
 			if c.Name == "revision" {
 				continue
 			}
@@ -217,7 +216,7 @@ func testRawColumns(t *testing.T, db *store.DB) {
 			before, rows := revisions()
 			exec(t, db, "UPDATE "+kind.Table()+" SET "+c.Name+" = "+c.Name)
 			want := before + rows
-			if uncounted[kind.Table()+"."+c.Name] {
+			if uncounted[kind.Table()+"."+c.Name] || slices.Contains(derived, c) {
 				want = before
 			}
 			if after, _ := revisions(); after != want || rows == 0 {

@@ -2,12 +2,12 @@
 --
 -- What follows from the nine tables is kept by triggers, so it is right whoever
 -- writes them:
---   task_dependencies        tasks.depends_on, one row an edge
---   tasks.open_dependencies  how many of them are neither completed nor skipped; a
---                            task that does not exist counts as open
---   task_counts              the tasks of a feature or sub-feature, from which its
---                            status and completed_tasks follow
---   agents                   what an agent holds and has done, from task_attempts
+--   task_dependencies          tasks.depends_on, one row an edge
+--   tasks.open_dependencies    how many of them are neither completed nor skipped; a
+--                              task that does not exist counts as open
+--   features, sub_features     .task_count, .open_task_count, .completed_task_count: their
+--                              tasks, from which status and completed_tasks follow
+--   agents                     what an agent holds and has done, from task_attempts
 --
 -- A task has ended when it is completed or skipped. Columns that end in _us are
 -- microseconds since 1970-01-01 UTC.
@@ -16,12 +16,20 @@
 ALTER TABLE tasks ADD COLUMN max_attempts INTEGER NOT NULL DEFAULT 3;
 ALTER TABLE tasks ADD COLUMN failed_attempts INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE tasks ADD COLUMN open_dependencies INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE features ADD COLUMN task_count INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE features ADD COLUMN open_task_count INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE features ADD COLUMN completed_task_count INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE features ADD COLUMN tasks_changed_us INTEGER NOT NULL DEFAULT 0; -- when one of them last changed
+ALTER TABLE sub_features ADD COLUMN task_count INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sub_features ADD COLUMN open_task_count INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sub_features ADD COLUMN completed_task_count INTEGER NOT NULL DEFAULT 0;
 
 -- A revision counts changes that somebody has made. What follows from them
--- (open_dependencies, completed_tasks) and signs of life (last_activity_at) are
+-- (open_dependencies, counts of tasks) and signs of life (last_activity_at) are
 -- none: they would make everybody's edits stale.
 DROP TRIGGER tasks_revision;
 DROP TRIGGER features_revision;
+DROP TRIGGER sub_features_revision;
 DROP TRIGGER agents_revision;
 
 -- +goose StatementBegin
@@ -41,6 +49,15 @@ CREATE TRIGGER features_revision AFTER UPDATE OF
 ON features WHEN NEW.revision = OLD.revision
 BEGIN
     UPDATE features SET revision = OLD.revision + 1 WHERE rowid = NEW.rowid;
+END;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE TRIGGER sub_features_revision AFTER UPDATE OF
+    id, feature_id, name, description, status, created_at, plan_key
+ON sub_features WHEN NEW.revision = OLD.revision
+BEGIN
+    UPDATE sub_features SET revision = OLD.revision + 1 WHERE rowid = NEW.rowid;
 END;
 -- +goose StatementEnd
 
@@ -75,18 +92,6 @@ FROM tasks t, json_each(CASE
     WHEN json_type(t.depends_on) = 'null' THEN '[]'
     ELSE json_array(t.depends_on)
 END) item;
-
--- How many tasks of a feature or sub-feature there are, how many have not ended,
--- and how many are completed. changed_us is when the last of them changed.
-CREATE TABLE task_counts (
-    kind       TEXT NOT NULL CHECK (kind IN ('feature', 'sub_feature')),
-    id         TEXT NOT NULL,
-    total      INTEGER NOT NULL DEFAULT 0,
-    open       INTEGER NOT NULL DEFAULT 0,
-    completed  INTEGER NOT NULL DEFAULT 0,
-    changed_us INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (kind, id)
-) WITHOUT ROWID;
 
 -- An attempt is one agent's work on a task, from its claim until it ends. Its
 -- epoch is never used again, and grows from claim to claim, so it fences off
@@ -137,12 +142,14 @@ UPDATE tasks SET open_dependencies = (
     WHERE e.task_id = tasks.id AND NOT EXISTS (
         SELECT 1 FROM tasks d WHERE d.id = e.depends_on AND d.status IN ('completed', 'skipped')))
 WHERE id IN (SELECT task_id FROM task_dependencies);
-INSERT INTO task_counts (kind, id, total, open, completed)
-SELECT 'feature', feature_id, count(*), sum(status NOT IN ('completed', 'skipped')), sum(status = 'completed')
-FROM tasks WHERE feature_id IS NOT NULL GROUP BY feature_id;
-INSERT INTO task_counts (kind, id, total, open, completed)
-SELECT 'sub_feature', sub_feature_id, count(*), sum(status NOT IN ('completed', 'skipped')), sum(status = 'completed')
-FROM tasks WHERE sub_feature_id IS NOT NULL GROUP BY sub_feature_id;
+UPDATE features SET (task_count, open_task_count, completed_task_count) = (
+    SELECT count(*), coalesce(sum(status NOT IN ('completed', 'skipped')), 0), coalesce(sum(status = 'completed'), 0)
+    FROM tasks WHERE feature_id = features.id)
+WHERE id IN (SELECT feature_id FROM tasks);
+UPDATE sub_features SET (task_count, open_task_count, completed_task_count) = (
+    SELECT count(*), coalesce(sum(status NOT IN ('completed', 'skipped')), 0), coalesce(sum(status = 'completed'), 0)
+    FROM tasks WHERE sub_feature_id = sub_features.id)
+WHERE id IN (SELECT sub_feature_id FROM tasks);
 
 -- The tasks that can be handed out, best first. Nothing else is in it, so finding
 -- one costs the same however many others there are.
@@ -153,6 +160,7 @@ WHERE status = 'pending' AND open_dependencies = 0 AND coalesce(blocked_by, '') 
 
 -- +goose StatementBegin
 CREATE TRIGGER tasks_insert_before BEFORE INSERT ON tasks
+WHEN EXISTS (SELECT 1 FROM tasks WHERE id = NEW.id) OR EXISTS (SELECT 1 FROM replaced_tasks)
 BEGIN
     DELETE FROM replaced_tasks WHERE id IS NOT NULL; -- without a condition it would write an empty page
     INSERT INTO replaced_tasks (id, feature_id, sub_feature_id, status)
@@ -167,13 +175,14 @@ BEGIN
     DELETE FROM task_dependencies WHERE task_id = NEW.id;
     INSERT INTO task_dependencies (task_id, depends_on)
     SELECT DISTINCT task_id, depends_on FROM task_dependency_lists WHERE task_id = NEW.id;
-    UPDATE tasks SET open_dependencies = found.n
-    FROM (
-        SELECT count(*) AS n FROM task_dependencies e
+    UPDATE tasks SET open_dependencies = (
+        SELECT count(*) FROM task_dependencies e
         WHERE e.task_id = NEW.id AND NOT EXISTS (
-            SELECT 1 FROM tasks d WHERE d.id = e.depends_on AND d.status IN ('completed', 'skipped'))
-    ) AS found
-    WHERE id = NEW.id AND open_dependencies <> found.n;
+            SELECT 1 FROM tasks d WHERE d.id = e.depends_on AND d.status IN ('completed', 'skipped')))
+    WHERE id = NEW.id AND open_dependencies <> (
+        SELECT count(*) FROM task_dependencies e
+        WHERE e.task_id = NEW.id AND NOT EXISTS (
+            SELECT 1 FROM tasks d WHERE d.id = e.depends_on AND d.status IN ('completed', 'skipped')));
 END;
 -- +goose StatementEnd
 
@@ -217,20 +226,24 @@ BEGIN
 END;
 -- +goose StatementEnd
 
--- Counts. No OR IGNORE and no ON CONFLICT here: within a trigger the OR REPLACE of
--- the statement that fires it overrides them. A change within one feature is one step, so that nobody sees the feature
--- without the task in between.
+-- Counts of tasks. A change within one feature is one step, so that nobody sees the
+-- feature without the task in between.
 
 -- +goose StatementBegin
 CREATE TRIGGER tasks_replaced AFTER INSERT ON tasks
 WHEN EXISTS (SELECT 1 FROM replaced_tasks WHERE id = NEW.id)
 BEGIN
-    UPDATE task_counts SET
-        total = total - 1,
-        open = open - (SELECT status NOT IN ('completed', 'skipped') FROM replaced_tasks WHERE id = NEW.id),
-        completed = completed - (SELECT status = 'completed' FROM replaced_tasks WHERE id = NEW.id)
-    WHERE kind = 'feature' AND id = (SELECT feature_id FROM replaced_tasks WHERE id = NEW.id)
-        OR kind = 'sub_feature' AND id = (SELECT sub_feature_id FROM replaced_tasks WHERE id = NEW.id);
+    UPDATE features SET
+        task_count = task_count - 1,
+        open_task_count = open_task_count - (SELECT status NOT IN ('completed', 'skipped') FROM replaced_tasks WHERE id = NEW.id),
+        completed_task_count = completed_task_count - (SELECT status = 'completed' FROM replaced_tasks WHERE id = NEW.id),
+        completed_tasks = completed_task_count - (SELECT status = 'completed' FROM replaced_tasks WHERE id = NEW.id)
+    WHERE id = (SELECT feature_id FROM replaced_tasks WHERE id = NEW.id);
+    UPDATE sub_features SET
+        task_count = task_count - 1,
+        open_task_count = open_task_count - (SELECT status NOT IN ('completed', 'skipped') FROM replaced_tasks WHERE id = NEW.id),
+        completed_task_count = completed_task_count - (SELECT status = 'completed' FROM replaced_tasks WHERE id = NEW.id)
+    WHERE id = (SELECT sub_feature_id FROM replaced_tasks WHERE id = NEW.id);
     DELETE FROM replaced_tasks WHERE id = NEW.id;
 END;
 -- +goose StatementEnd
@@ -238,28 +251,24 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER tasks_insert_feature AFTER INSERT ON tasks WHEN NEW.feature_id IS NOT NULL
 BEGIN
-    INSERT INTO task_counts (kind, id) SELECT 'feature', NEW.feature_id
-    WHERE NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM task_counts WHERE kind = 'feature' AND id = NEW.feature_id);
-    UPDATE task_counts SET
-        total = total + 1,
-        open = open + (NEW.status NOT IN ('completed', 'skipped')),
-        completed = completed + (NEW.status = 'completed'),
-        changed_us = NEW.updated_at * 1000000
-    WHERE kind = 'feature' AND id = NEW.feature_id;
+    UPDATE features SET
+        task_count = task_count + 1,
+        open_task_count = open_task_count + (NEW.status NOT IN ('completed', 'skipped')),
+        completed_task_count = completed_task_count + (NEW.status = 'completed'),
+        completed_tasks = completed_task_count + (NEW.status = 'completed'),
+        tasks_changed_us = NEW.updated_at * 1000000
+    WHERE id = NEW.feature_id;
 END;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
 CREATE TRIGGER tasks_insert_sub_feature AFTER INSERT ON tasks WHEN NEW.sub_feature_id IS NOT NULL
 BEGIN
-    INSERT INTO task_counts (kind, id) SELECT 'sub_feature', NEW.sub_feature_id
-    WHERE NEW.sub_feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM task_counts WHERE kind = 'sub_feature' AND id = NEW.sub_feature_id);
-    UPDATE task_counts SET
-        total = total + 1,
-        open = open + (NEW.status NOT IN ('completed', 'skipped')),
-        completed = completed + (NEW.status = 'completed'),
-        changed_us = NEW.updated_at * 1000000
-    WHERE kind = 'sub_feature' AND id = NEW.sub_feature_id;
+    UPDATE sub_features SET
+        task_count = task_count + 1,
+        open_task_count = open_task_count + (NEW.status NOT IN ('completed', 'skipped')),
+        completed_task_count = completed_task_count + (NEW.status = 'completed')
+    WHERE id = NEW.sub_feature_id;
 END;
 -- +goose StatementEnd
 
@@ -280,11 +289,12 @@ CREATE TRIGGER tasks_update_feature AFTER UPDATE OF status ON tasks
 WHEN NEW.feature_id IS NOT NULL AND NEW.feature_id IS OLD.feature_id AND OLD.status <> NEW.status
     AND (OLD.status IN ('completed', 'skipped') OR NEW.status IN ('completed', 'skipped'))
 BEGIN
-    UPDATE task_counts SET
-        open = open + (NEW.status NOT IN ('completed', 'skipped')) - (OLD.status NOT IN ('completed', 'skipped')),
-        completed = completed + (NEW.status = 'completed') - (OLD.status = 'completed'),
-        changed_us = NEW.updated_at * 1000000
-    WHERE kind = 'feature' AND id = NEW.feature_id;
+    UPDATE features SET
+        open_task_count = open_task_count + (NEW.status NOT IN ('completed', 'skipped')) - (OLD.status NOT IN ('completed', 'skipped')),
+        completed_task_count = completed_task_count + (NEW.status = 'completed') - (OLD.status = 'completed'),
+        completed_tasks = completed_task_count + (NEW.status = 'completed') - (OLD.status = 'completed'),
+        tasks_changed_us = NEW.updated_at * 1000000
+    WHERE id = NEW.feature_id;
 END;
 -- +goose StatementEnd
 
@@ -293,76 +303,63 @@ CREATE TRIGGER tasks_update_sub_feature AFTER UPDATE OF status ON tasks
 WHEN NEW.sub_feature_id IS NOT NULL AND NEW.sub_feature_id IS OLD.sub_feature_id AND OLD.status <> NEW.status
     AND (OLD.status IN ('completed', 'skipped') OR NEW.status IN ('completed', 'skipped'))
 BEGIN
-    UPDATE task_counts SET
-        open = open + (NEW.status NOT IN ('completed', 'skipped')) - (OLD.status NOT IN ('completed', 'skipped')),
-        completed = completed + (NEW.status = 'completed') - (OLD.status = 'completed'),
-        changed_us = NEW.updated_at * 1000000
-    WHERE kind = 'sub_feature' AND id = NEW.sub_feature_id;
+    UPDATE sub_features SET
+        open_task_count = open_task_count + (NEW.status NOT IN ('completed', 'skipped')) - (OLD.status NOT IN ('completed', 'skipped')),
+        completed_task_count = completed_task_count + (NEW.status = 'completed') - (OLD.status = 'completed')
+    WHERE id = NEW.sub_feature_id;
 END;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
 CREATE TRIGGER tasks_move_feature AFTER UPDATE OF feature_id ON tasks WHEN NEW.feature_id IS NOT OLD.feature_id
 BEGIN
-    UPDATE task_counts SET
-        total = total - 1,
-        open = open - (OLD.status NOT IN ('completed', 'skipped')),
-        completed = completed - (OLD.status = 'completed'),
-        changed_us = NEW.updated_at * 1000000
-    WHERE kind = 'feature' AND id = OLD.feature_id;
-    INSERT INTO task_counts (kind, id) SELECT 'feature', NEW.feature_id
-    WHERE NEW.feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM task_counts WHERE kind = 'feature' AND id = NEW.feature_id);
-    UPDATE task_counts SET
-        total = total + 1,
-        open = open + (NEW.status NOT IN ('completed', 'skipped')),
-        completed = completed + (NEW.status = 'completed'),
-        changed_us = NEW.updated_at * 1000000
-    WHERE kind = 'feature' AND id = NEW.feature_id;
+    UPDATE features SET
+        task_count = task_count - 1,
+        open_task_count = open_task_count - (OLD.status NOT IN ('completed', 'skipped')),
+        completed_task_count = completed_task_count - (OLD.status = 'completed'),
+        completed_tasks = completed_task_count - (OLD.status = 'completed'),
+        tasks_changed_us = NEW.updated_at * 1000000
+    WHERE id = OLD.feature_id;
+    UPDATE features SET
+        task_count = task_count + 1,
+        open_task_count = open_task_count + (NEW.status NOT IN ('completed', 'skipped')),
+        completed_task_count = completed_task_count + (NEW.status = 'completed'),
+        completed_tasks = completed_task_count + (NEW.status = 'completed'),
+        tasks_changed_us = NEW.updated_at * 1000000
+    WHERE id = NEW.feature_id;
 END;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
 CREATE TRIGGER tasks_move_sub_feature AFTER UPDATE OF sub_feature_id ON tasks WHEN NEW.sub_feature_id IS NOT OLD.sub_feature_id
 BEGIN
-    UPDATE task_counts SET
-        total = total - 1,
-        open = open - (OLD.status NOT IN ('completed', 'skipped')),
-        completed = completed - (OLD.status = 'completed'),
-        changed_us = NEW.updated_at * 1000000
-    WHERE kind = 'sub_feature' AND id = OLD.sub_feature_id;
-    INSERT INTO task_counts (kind, id) SELECT 'sub_feature', NEW.sub_feature_id
-    WHERE NEW.sub_feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM task_counts WHERE kind = 'sub_feature' AND id = NEW.sub_feature_id);
-    UPDATE task_counts SET
-        total = total + 1,
-        open = open + (NEW.status NOT IN ('completed', 'skipped')),
-        completed = completed + (NEW.status = 'completed'),
-        changed_us = NEW.updated_at * 1000000
-    WHERE kind = 'sub_feature' AND id = NEW.sub_feature_id;
+    UPDATE sub_features SET
+        task_count = task_count - 1,
+        open_task_count = open_task_count - (OLD.status NOT IN ('completed', 'skipped')),
+        completed_task_count = completed_task_count - (OLD.status = 'completed')
+    WHERE id = OLD.sub_feature_id;
+    UPDATE sub_features SET
+        task_count = task_count + 1,
+        open_task_count = open_task_count + (NEW.status NOT IN ('completed', 'skipped')),
+        completed_task_count = completed_task_count + (NEW.status = 'completed')
+    WHERE id = NEW.sub_feature_id;
 END;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
 CREATE TRIGGER tasks_delete_counts AFTER DELETE ON tasks WHEN OLD.feature_id IS NOT NULL OR OLD.sub_feature_id IS NOT NULL
 BEGIN
-    UPDATE task_counts SET
-        total = total - 1,
-        open = open - (OLD.status NOT IN ('completed', 'skipped')),
-        completed = completed - (OLD.status = 'completed')
-    WHERE kind = 'feature' AND id = OLD.feature_id OR kind = 'sub_feature' AND id = OLD.sub_feature_id;
-END;
--- +goose StatementEnd
-
--- +goose StatementBegin
-CREATE TRIGGER features_delete_counts AFTER DELETE ON features
-BEGIN
-    DELETE FROM task_counts WHERE kind = 'feature' AND id = OLD.id;
-END;
--- +goose StatementEnd
-
--- +goose StatementBegin
-CREATE TRIGGER sub_features_delete_counts AFTER DELETE ON sub_features
-BEGIN
-    DELETE FROM task_counts WHERE kind = 'sub_feature' AND id = OLD.id;
+    UPDATE features SET
+        task_count = task_count - 1,
+        open_task_count = open_task_count - (OLD.status NOT IN ('completed', 'skipped')),
+        completed_task_count = completed_task_count - (OLD.status = 'completed'),
+        completed_tasks = completed_task_count - (OLD.status = 'completed')
+    WHERE id = OLD.feature_id;
+    UPDATE sub_features SET
+        task_count = task_count - 1,
+        open_task_count = open_task_count - (OLD.status NOT IN ('completed', 'skipped')),
+        completed_task_count = completed_task_count - (OLD.status = 'completed')
+    WHERE id = OLD.sub_feature_id;
 END;
 -- +goose StatementEnd
 
@@ -374,37 +371,27 @@ END;
 -- people's business, and so is every status that Nexus does not know.
 
 -- +goose StatementBegin
-CREATE TRIGGER task_counts_feature_completed AFTER UPDATE ON task_counts
-WHEN NEW.kind = 'feature' AND (NEW.completed <> OLD.completed OR OLD.total = 0)
-BEGIN
-    UPDATE features SET completed_tasks = NEW.completed WHERE id = NEW.id;
-END;
--- +goose StatementEnd
-
--- +goose StatementBegin
-CREATE TRIGGER task_counts_feature_status AFTER UPDATE ON task_counts
-WHEN NEW.kind = 'feature' AND EXISTS (SELECT 1 FROM features WHERE id = NEW.id AND (
-    NEW.open = 0 AND NEW.total > 0 AND status IN ('backlog', 'planning', 'in_progress')
-    OR NEW.open > 0 AND NEW.completed > OLD.completed AND status IN ('backlog', 'planning')
-    OR NEW.open > OLD.open AND status = 'done'))
+CREATE TRIGGER features_follow AFTER UPDATE OF task_count, open_task_count, completed_task_count ON features
+WHEN NEW.open_task_count = 0 AND NEW.task_count > 0 AND NEW.status IN ('backlog', 'planning', 'in_progress')
+    OR NEW.open_task_count > 0 AND NEW.completed_task_count > OLD.completed_task_count AND NEW.status IN ('backlog', 'planning')
+    OR NEW.open_task_count > OLD.open_task_count AND NEW.status = 'done'
 BEGIN
     UPDATE features SET
-        status = CASE NEW.open WHEN 0 THEN 'done' ELSE 'in_progress' END,
-        updated_at = max(updated_at, NEW.changed_us / 1000000),
+        status = CASE NEW.open_task_count WHEN 0 THEN 'done' ELSE 'in_progress' END,
+        updated_at = max(updated_at, NEW.tasks_changed_us / 1000000),
         revision = revision + 1
     WHERE id = NEW.id;
 END;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
-CREATE TRIGGER task_counts_sub_feature_status AFTER UPDATE ON task_counts
-WHEN NEW.kind = 'sub_feature' AND EXISTS (SELECT 1 FROM sub_features WHERE id = NEW.id AND (
-    NEW.open = 0 AND NEW.total > 0 AND status IN ('backlog', 'planning', 'in_progress')
-    OR NEW.open > 0 AND NEW.completed > OLD.completed AND status IN ('backlog', 'planning')
-    OR NEW.open > OLD.open AND status = 'done'))
+CREATE TRIGGER sub_features_follow AFTER UPDATE OF task_count, open_task_count, completed_task_count ON sub_features
+WHEN NEW.open_task_count = 0 AND NEW.task_count > 0 AND NEW.status IN ('backlog', 'planning', 'in_progress')
+    OR NEW.open_task_count > 0 AND NEW.completed_task_count > OLD.completed_task_count AND NEW.status IN ('backlog', 'planning')
+    OR NEW.open_task_count > OLD.open_task_count AND NEW.status = 'done'
 BEGIN
     UPDATE sub_features SET
-        status = CASE NEW.open WHEN 0 THEN 'done' ELSE 'in_progress' END,
+        status = CASE NEW.open_task_count WHEN 0 THEN 'done' ELSE 'in_progress' END,
         revision = revision + 1
     WHERE id = NEW.id;
 END;
@@ -440,23 +427,25 @@ END;
 -- does not enforce foreign keys.
 
 -- +goose StatementBegin
-CREATE TRIGGER features_insert_counted AFTER INSERT ON features WHEN EXISTS (SELECT 1 FROM tasks WHERE feature_id = NEW.id)
+CREATE TRIGGER features_insert_counted AFTER INSERT ON features
+WHEN NEW.task_count <> 0 OR EXISTS (SELECT 1 FROM tasks WHERE feature_id = NEW.id)
 BEGIN
-    DELETE FROM task_counts WHERE kind = 'feature' AND id = NEW.id;
-    INSERT INTO task_counts (kind, id, total, open, completed)
-    SELECT 'feature', NEW.id, count(*), sum(status NOT IN ('completed', 'skipped')), sum(status = 'completed')
-    FROM tasks WHERE feature_id = NEW.id;
-    UPDATE features SET completed_tasks = (SELECT completed FROM task_counts WHERE kind = 'feature' AND id = NEW.id) WHERE id = NEW.id;
+    UPDATE features SET (task_count, open_task_count, completed_task_count) = (
+        SELECT count(*), coalesce(sum(status NOT IN ('completed', 'skipped')), 0), coalesce(sum(status = 'completed'), 0)
+        FROM tasks WHERE feature_id = NEW.id)
+    WHERE id = NEW.id;
+    UPDATE features SET completed_tasks = completed_task_count WHERE id = NEW.id AND task_count > 0;
 END;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
-CREATE TRIGGER sub_features_insert_counted AFTER INSERT ON sub_features WHEN EXISTS (SELECT 1 FROM tasks WHERE sub_feature_id = NEW.id)
+CREATE TRIGGER sub_features_insert_counted AFTER INSERT ON sub_features
+WHEN NEW.task_count <> 0 OR EXISTS (SELECT 1 FROM tasks WHERE sub_feature_id = NEW.id)
 BEGIN
-    DELETE FROM task_counts WHERE kind = 'sub_feature' AND id = NEW.id;
-    INSERT INTO task_counts (kind, id, total, open, completed)
-    SELECT 'sub_feature', NEW.id, count(*), sum(status NOT IN ('completed', 'skipped')), sum(status = 'completed')
-    FROM tasks WHERE sub_feature_id = NEW.id;
+    UPDATE sub_features SET (task_count, open_task_count, completed_task_count) = (
+        SELECT count(*), coalesce(sum(status NOT IN ('completed', 'skipped')), 0), coalesce(sum(status = 'completed'), 0)
+        FROM tasks WHERE sub_feature_id = NEW.id)
+    WHERE id = NEW.id;
 END;
 -- +goose StatementEnd
 
@@ -465,9 +454,9 @@ END;
 
 -- +goose StatementBegin
 CREATE TRIGGER features_update_counted AFTER UPDATE OF completed_tasks ON features
-WHEN EXISTS (SELECT 1 FROM task_counts WHERE kind = 'feature' AND id = NEW.id AND total > 0 AND completed IS NOT NEW.completed_tasks)
+WHEN NEW.task_count > 0 AND NEW.completed_tasks IS NOT NEW.completed_task_count
 BEGIN
-    UPDATE features SET completed_tasks = (SELECT completed FROM task_counts WHERE kind = 'feature' AND id = NEW.id) WHERE id = NEW.id;
+    UPDATE features SET completed_tasks = NEW.completed_task_count WHERE id = NEW.id;
 END;
 -- +goose StatementEnd
 
@@ -574,11 +563,8 @@ DROP TRIGGER sub_features_insert_counted;
 DROP TRIGGER features_insert_counted;
 DROP TRIGGER tasks_insert_started;
 DROP TRIGGER tasks_start;
-DROP TRIGGER task_counts_sub_feature_status;
-DROP TRIGGER task_counts_feature_status;
-DROP TRIGGER task_counts_feature_completed;
-DROP TRIGGER sub_features_delete_counts;
-DROP TRIGGER features_delete_counts;
+DROP TRIGGER sub_features_follow;
+DROP TRIGGER features_follow;
 DROP TRIGGER tasks_delete_counts;
 DROP TRIGGER tasks_move_sub_feature;
 DROP TRIGGER tasks_move_feature;
@@ -597,13 +583,20 @@ DROP INDEX idx_tasks_ready;
 DROP TABLE replaced_tasks;
 DROP TABLE idempotency_keys;
 DROP TABLE task_attempts;
-DROP TABLE task_counts;
 DROP VIEW task_dependency_lists;
 DROP TABLE task_dependencies;
 DROP TRIGGER agents_revision;
+DROP TRIGGER sub_features_revision;
 DROP TRIGGER features_revision;
 DROP TRIGGER tasks_revision;
 
+ALTER TABLE sub_features DROP COLUMN completed_task_count;
+ALTER TABLE sub_features DROP COLUMN open_task_count;
+ALTER TABLE sub_features DROP COLUMN task_count;
+ALTER TABLE features DROP COLUMN tasks_changed_us;
+ALTER TABLE features DROP COLUMN completed_task_count;
+ALTER TABLE features DROP COLUMN open_task_count;
+ALTER TABLE features DROP COLUMN task_count;
 ALTER TABLE tasks DROP COLUMN open_dependencies;
 ALTER TABLE tasks DROP COLUMN failed_attempts;
 ALTER TABLE tasks DROP COLUMN max_attempts;
@@ -612,6 +605,13 @@ ALTER TABLE tasks DROP COLUMN max_attempts;
 CREATE TRIGGER features_revision AFTER UPDATE ON features WHEN NEW.revision = OLD.revision
 BEGIN
     UPDATE features SET revision = OLD.revision + 1 WHERE rowid = NEW.rowid;
+END;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE TRIGGER sub_features_revision AFTER UPDATE ON sub_features WHEN NEW.revision = OLD.revision
+BEGIN
+    UPDATE sub_features SET revision = OLD.revision + 1 WHERE rowid = NEW.rowid;
 END;
 -- +goose StatementEnd
 
