@@ -1,6 +1,9 @@
 package nexus
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // RecoverRequest says whose work is to be taken back. Its zero value is that of
 // agents whose lease is over.
@@ -59,11 +62,25 @@ type RecoveredTask struct {
 	Progress  *Progress  `json:"progress,omitempty"`
 }
 
+// MarshalJSON writes times to the second, as everywhere.
+func (t RecoveredTask) MarshalJSON() ([]byte, error) {
+	type shown RecoveredTask // without its MarshalJSON
+	t.ClaimedAt, t.LastSign = seconds(t.ClaimedAt), seconds(t.LastSign)
+	return json.Marshal(shown(t))
+}
+
 // DeadAgent is an agent that has been terminated.
 type DeadAgent struct {
 	AgentID  string    `json:"agent_id"`
 	LastSign time.Time `json:"last_sign_of_life,omitzero"`
 	Reason   string    `json:"reason"`
+}
+
+// MarshalJSON writes times to the second, as everywhere.
+func (a DeadAgent) MarshalJSON() ([]byte, error) {
+	type shown DeadAgent // without its MarshalJSON
+	a.LastSign = seconds(a.LastSign)
+	return json.Marshal(shown(a))
 }
 
 // PausedSession is a session that has been paused.

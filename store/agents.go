@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -69,6 +70,13 @@ type Holding struct {
 	Epoch      int64     `json:"epoch"`
 	Since      time.Time `json:"since"`
 	LeaseUntil time.Time `json:"lease_until"`
+}
+
+// MarshalJSON writes times to the second, as everywhere.
+func (h Holding) MarshalJSON() ([]byte, error) {
+	type shown Holding // without its MarshalJSON
+	h.Since, h.LeaseUntil = h.Since.UTC().Truncate(time.Second), h.LeaseUntil.UTC().Truncate(time.Second)
+	return json.Marshal(shown(h))
 }
 
 const selectHoldings = `

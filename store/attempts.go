@@ -126,6 +126,9 @@ func fenced(ctx context.Context, c driver.Conn, task string, epoch int64) error 
 	case now != nil:
 		e.Message = fmt.Sprintf("is not held with epoch %d: it is %s's, with epoch %d", epoch, now.AgentID, now.Epoch)
 		e.Hint = "stop working on it; nothing was changed"
+	case epoch == 0 || epoch == nexus.AnyEpoch:
+		e.Message = fmt.Sprintf("nobody holds it, and its status is %s", status)
+		e.Hint = "claim it first; nothing was changed"
 	default:
 		e.Message = fmt.Sprintf("is not held with epoch %d: nobody holds it, and its status is %s", epoch, status)
 		e.Hint = "claim it again before going on; nothing was changed"

@@ -49,7 +49,7 @@ func (s *Tasks) Fail(ctx context.Context, id string, epoch int64, f Failure) (*n
 	}
 	return s.decide(ctx, id, epoch, decision{
 		outcome: nexus.OutcomeFailed, reason: f.Reason, evidence: &f.Evidence,
-		update: func(t *nexus.Task) nexus.TaskUpdate { return afterFailure(t, f.Final) }, givesBack: true,
+		update: func(t *nexus.Task) nexus.TaskUpdate { return afterFailure(t, f.Final) }, endsWork: true,
 	})
 }
 
@@ -74,7 +74,7 @@ func givenBack(*nexus.Task) nexus.TaskUpdate {
 // attempt. Its codes are those of Complete.
 func (s *Tasks) Release(ctx context.Context, id string, epoch int64, reason string) (*nexus.Task, error) {
 	return s.decide(ctx, id, epoch, decision{
-		outcome: nexus.OutcomeReleased, reason: reason, update: givenBack, givesBack: true,
+		outcome: nexus.OutcomeReleased, reason: reason, update: givenBack, endsWork: true,
 	})
 }
 
@@ -196,8 +196,8 @@ type decision struct {
 	evidence *nexus.Evidence
 	update   func(before *nexus.Task) nexus.TaskUpdate
 
-	// givesBack says that update is about an attempt, also if there is none by now.
-	givesBack bool
+	// endsWork says that there must be work under way, if only another program's.
+	endsWork bool
 }
 
 func (s *Tasks) decide(ctx context.Context, id string, epoch int64, d decision) (t *nexus.Task, err error) {
@@ -229,8 +229,8 @@ func decide(ctx context.Context, c driver.Conn, id string, epoch int64, now time
 		if err := refuseHeld(ctx, c, id); err != nil {
 			return nil, err
 		}
-		if d.givesBack {
-			if err := refuseOpening(before, &after); err != nil {
+		if d.endsWork {
+			if err := refuseIdle(before, d.outcome); err != nil {
 				return nil, err
 			}
 		}
@@ -304,17 +304,22 @@ func refuseHeld(ctx context.Context, c driver.Conn, id string) error {
 	return err
 }
 
-// refuseOpening refuses to give back what nobody is at work on if that would have
-// it done again, as when such a call comes late or without its epoch.
-func refuseOpening(before, after *nexus.Task) error {
-	if after.Status != nexus.TaskPending || before.Status == nexus.TaskPending || before.Status.InFlight() || !before.Status.Known() {
+// refuseIdle refuses to end work that nobody is at, as when such a call comes late
+// or without its epoch. To release what is free already does no harm.
+func refuseIdle(before *nexus.Task, outcome nexus.Outcome) error {
+	pending := before.Status == nexus.TaskPending
+	if before.Status.InFlight() || !before.Status.Known() || pending && outcome == nexus.OutcomeReleased {
 		return nil
 	}
-	return &nexus.Error{
+	e := &nexus.Error{
 		Code: nexus.CodeTransition, Kind: nexus.KindTask, ID: before.ID,
 		Message: fmt.Sprintf("nobody is at work on it, and its status is %s", before.Status),
 		Hint:    "nothing was changed; nexus reopen " + before.ID + " has it done again",
 	}
+	if pending {
+		e.Hint = "nothing was changed; claim it first"
+	}
+	return e
 }
 
 const insertDecision = `

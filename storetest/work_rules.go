@@ -266,10 +266,14 @@ func (m *rules) decide(id string, epoch int64, d decision) nexus.Code {
 	if after.Status != t.Status && !t.Status.CanBecome(after.Status) {
 		return nexus.CodeTransition
 	}
-	if !ended && d.gives && after.Status == nexus.TaskPending {
+	if !ended && d.gives {
 		switch t.Status {
 		case nexus.TaskBlocked, nexus.TaskCompleted, nexus.TaskSkipped, nexus.TaskFailed, nexus.TaskEscalated:
 			return nexus.CodeTransition
+		case nexus.TaskPending:
+			if d.outcome == nexus.OutcomeFailed {
+				return nexus.CodeTransition // to release it once more does no harm
+			}
 		}
 	}
 	if !ended && (d.reason != "" || !d.evidence.IsZero()) {

@@ -200,12 +200,12 @@ var unheld = map[string]map[nexus.TaskStatus]nexus.TaskStatus{
 		"completed": "completed", "failed": "", "skipped": "", "escalated": "completed", "qa_loop": "completed",
 	},
 	"Fail": {
-		"pending": "pending", "assigned": "pending", "in_progress": "pending", "blocked": "",
+		"pending": "", "assigned": "pending", "in_progress": "pending", "blocked": "",
 		"completed": "", "failed": "", "skipped": "", "escalated": "", "qa_loop": "pending",
 	},
 	"Fail finally": {
-		"pending": "escalated", "assigned": "escalated", "in_progress": "escalated", "blocked": "escalated",
-		"completed": "", "failed": "escalated", "skipped": "", "escalated": "escalated", "qa_loop": "escalated",
+		"pending": "", "assigned": "escalated", "in_progress": "escalated", "blocked": "",
+		"completed": "", "failed": "", "skipped": "", "escalated": "", "qa_loop": "escalated",
 	},
 	"Release": {
 		"pending": "pending", "assigned": "pending", "in_progress": "pending", "blocked": "",

@@ -101,10 +101,6 @@ func (a *app) agentHoldingsCommand() *cobra.Command {
 			return err
 		}
 		return a.print(list, func(out io.Writer) error {
-			if len(list) == 0 {
-				_, err := fmt.Fprintln(out, "There are no such agents.")
-				return err
-			}
 			rows := [][]string{}
 			for _, g := range list {
 				row := []string{g.ID, string(g.Type), string(g.Status), "", "", "", date(g.LastActivityAt), ""}
@@ -120,7 +116,7 @@ func (a *app) agentHoldingsCommand() *cobra.Command {
 					rows = append(rows, row)
 				}
 			}
-			return table(out, []string{"AGENT", "TYPE", "STATUS", "HOLDS", "EPOCH", "SINCE", "LAST ACTIVITY", "TASK, OR WHY IT ENDED"}, rows)
+			return tableOr(out, "There are no such agents.", []string{"AGENT", "TYPE", "STATUS", "HOLDS", "EPOCH", "SINCE", "LAST ACTIVITY", "TASK, OR WHY IT ENDED"}, rows)
 		})
 	}
 	return cmd

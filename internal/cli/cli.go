@@ -122,7 +122,7 @@ It is created, and its schema brought up to date, by whatever command comes firs
 		if errors.As(err, &input) {
 			return input
 		}
-		return usage(cmd, err)
+		return usage(cmd, plainFlagError(err))
 	})
 
 	for _, section := range []struct {

@@ -146,15 +146,11 @@ func (d *entity[E, F, U]) ids(out io.Writer, list []E) error {
 }
 
 func (d *entity[E, F, U]) table(out io.Writer, list []E, cursor string) error {
-	if len(list) == 0 {
-		_, err := fmt.Fprintf(out, "There are no such %s.\n", plural(d.use))
-		return err
-	}
 	rows := make([][]string, len(list))
 	for i := range list {
 		rows[i] = d.row(&list[i])
 	}
-	if err := table(out, d.header, rows); err != nil {
+	if err := tableOr(out, "There are no such "+plural(d.use)+".", d.header, rows); err != nil {
 		return err
 	}
 	if cursor != "" {

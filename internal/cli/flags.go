@@ -68,6 +68,25 @@ func flag[T any](b *binder, name, usage string, kind kindOf[T], set func(T)) {
 	}
 }
 
+// plainFlagError says what is wrong with the value of a flag of pflag's own types
+// as ours do, not in the words of Go's parsers.
+func plainFlagError(err error) error {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	reason := ""
+	switch invalid.GetFlag().Value.Type() {
+	case "int", "int64":
+		reason = "not a whole number"
+	case "duration":
+		reason = "not a duration such as 90s, 15m or 1h30m"
+	default:
+		return err
+	}
+	return fmt.Errorf("invalid argument %q for %q flag: %s", invalid.GetValue(), "--"+invalid.GetFlag().Name, reason)
+}
+
 // The types of flags.
 
 func texts[S ~string]() kindOf[S] {

@@ -52,6 +52,15 @@ func (a *app) printPage(data any, cursor string, people func(io.Writer) error) e
 	return nil
 }
 
+// tableOr writes aligned columns, or a sentence if there are no rows.
+func tableOr(out io.Writer, none string, header []string, rows [][]string) error {
+	if len(rows) == 0 {
+		_, err := fmt.Fprintln(out, none)
+		return err
+	}
+	return table(out, header, rows)
+}
+
 // table writes aligned columns.
 func table(out io.Writer, header []string, rows [][]string) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)

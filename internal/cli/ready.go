@@ -60,15 +60,11 @@ than its lease is ready, too. With --explain, say what holds one task back inste
 			return err
 		}
 		return a.print(list, func(out io.Writer) error {
-			if len(list) == 0 {
-				_, err := fmt.Fprintln(out, "No task is ready.")
-				return err
-			}
 			rows := make([][]string, len(list))
 			for i, t := range list {
 				rows[i] = []string{t.ID, string(t.Priority), date(t.CreatedAt), t.Name}
 			}
-			return table(out, []string{"ID", "PRIORITY", "CREATED", "NAME"}, rows)
+			return tableOr(out, "No task is ready.", []string{"ID", "PRIORITY", "CREATED", "NAME"}, rows)
 		})
 	}
 	return cmd

@@ -162,15 +162,11 @@ func (a *app) attemptsCommand() *cobra.Command {
 				return err
 			}
 			return a.print(list, func(out io.Writer) error {
-				if len(list) == 0 {
-					_, err := fmt.Fprintln(out, "Nobody has worked on it yet.")
-					return err
-				}
 				rows := make([][]string, len(list))
 				for i, t := range list {
 					rows[i] = []string{fmt.Sprint(t.Epoch), t.AgentID, date(t.ClaimedAt), date(t.EndedAt), string(t.Outcome), t.Reason}
 				}
-				return table(out, []string{"EPOCH", "AGENT", "CLAIMED", "ENDED", "OUTCOME", "REASON"}, rows)
+				return tableOr(out, "Nobody has worked on it yet.", []string{"EPOCH", "AGENT", "CLAIMED", "ENDED", "OUTCOME", "REASON"}, rows)
 			})
 		},
 	}
