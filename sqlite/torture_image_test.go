@@ -77,7 +77,7 @@ func readImage(db *store.DB) (*image, error) {
 		read(`
 			SELECT epoch, task_id, agent_id, process, claimed_us, lease_until_us, coalesce(progress, '{}'), ended_us, outcome, reason,
 				coalesce(evidence, '{}')
-			FROM task_attempts`, func(r driver.Row) {
+			FROM task_attempts WHERE task_id IS NOT NULL`, func(r driver.Row) {
 			a := attemptImage{
 				Task: r.Text(1), Agent: r.Text(2), Process: r.Text(3), Claimed: r.Int(4), LeaseUntil: r.Int(5), Ended: r.Int(7),
 				Outcome: nexus.Outcome(r.Text(8)), Reason: r.Text(9),
@@ -97,7 +97,7 @@ func readImage(db *store.DB) (*image, error) {
 		read("SELECT id FROM features", func(r driver.Row) { x.features[r.Text(0)] = true })
 		read("SELECT id FROM metrics", func(r driver.Row) { x.metrics[r.Text(0)] = true })
 		read("SELECT key, result FROM idempotency_keys", func(r driver.Row) { x.keys[r.Text(0)] = r.Text(1) })
-		read("SELECT seq FROM sqlite_sequence WHERE name = 'task_attempts'", func(r driver.Row) { x.epoch = r.Int(0) })
+		read("SELECT coalesce(max(epoch), 0) FROM task_attempts", func(r driver.Row) { x.epoch = r.Int(0) })
 		return err
 	})
 }

@@ -68,7 +68,7 @@ func (w *work) image() image {
 	must(w.T, w.db.View(w.ctx, func(tx *store.Tx) error {
 		for _, of := range watched {
 			n, last := 0, ""
-			err := tx.Query(w.ctx, "SELECT "+of.key+" AS row_key, t.* FROM "+of.table+" t ORDER BY "+of.order, nil, func(r driver.Row) error {
+			err := tx.Query(w.ctx, "SELECT "+of.key+" AS row_key, t.* FROM "+of.table+" t WHERE "+of.key+" IS NOT NULL ORDER BY "+of.order, nil, func(r driver.Row) error {
 				key := of.table + " " + r.Text(0)
 				if of.table == "task_attempts" { // numbered within their task
 					if n++; r.Text(0) != last {
