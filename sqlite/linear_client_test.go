@@ -56,9 +56,9 @@ type linePlan struct {
 }
 
 // newLineClient makes a client of a database that others use as well.
-func newLineClient(id int, shared *store.DB, clock lineClock, seed uint64, plan linePlan, at func() int64, note func(event)) *lineClient {
+func newLineClient(id int, shared driver.DB, clock lineClock, seed uint64, plan linePlan, at func() int64, note func(event)) *lineClient {
 	c := &lineClient{id: id, clock: clock, rnd: rand.New(rand.NewPCG(seed, uint64(id))), plan: plan, at: at, note: note}
-	c.db = store.New(sharedDB{shared}, func() time.Time {
+	c.db = store.New(shared, func() time.Time {
 		c.now = clock.Load()
 		c.note(event{Client: id, Call: c.calls, Now: c.now})
 		return time.UnixMicro(c.now)
@@ -183,48 +183,4 @@ func (c *lineClient) call(a asked) error {
 		return err
 	}
 	return nil
-}
-
-// sharedDB is a driver over an open database, so that every client can have a
-// clock of its own although they share its commit queue.
-type sharedDB struct{ *store.DB }
-
-func (d sharedDB) Write(ctx context.Context, fn func(driver.Conn) error) error {
-	return d.InTx(ctx, func(tx *store.Tx) error { return fn(sharedConn{tx}) })
-}
-
-func (d sharedDB) Read(ctx context.Context, fn func(driver.Conn) error) error {
-	return d.Snapshot(ctx, fn)
-}
-
-func (d sharedDB) Snapshot(ctx context.Context, fn func(driver.Conn) error) error {
-	return d.View(ctx, func(tx *store.Tx) error { return fn(sharedConn{tx}) })
-}
-
-func (d sharedDB) Tables(ctx context.Context) ([]string, error) {
-	contract, added, err := d.DB.Tables(ctx)
-	return append(contract, added...), err
-}
-
-// sharedConn is a connection that is a transaction.
-type sharedConn struct{ tx *store.Tx }
-
-func (c sharedConn) Exec(ctx context.Context, sql string, args ...driver.Arg) (int64, error) {
-	return c.tx.Exec(ctx, sql, argValues(args)...)
-}
-
-func (c sharedConn) Query(ctx context.Context, sql string, args []driver.Arg, fn func(driver.Row) error) error {
-	return c.tx.Query(ctx, sql, argValues(args), fn)
-}
-
-func (c sharedConn) Savepoint(ctx context.Context, fn func() error) error {
-	return c.tx.InTx(ctx, func(*store.Tx) error { return fn() })
-}
-
-func argValues(args []driver.Arg) []any {
-	all := make([]any, len(args))
-	for i, a := range args {
-		all[i] = a.Value()
-	}
-	return all
 }

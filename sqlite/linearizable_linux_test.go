@@ -13,7 +13,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -80,7 +79,7 @@ func childLinearize(args []string) error {
 	if err != nil {
 		return err
 	}
-	db, err := sqlite.Open(background, p.Database, &sqlite.Options{NoSync: true, Now: func() time.Time { return time.UnixMicro(clock.Load()) }})
+	db, err := sqlite.OpenDriver(background, p.Database, &sqlite.Options{NoSync: true})
 	if err != nil {
 		return err
 	}

@@ -98,16 +98,19 @@ func newQueue(t *testing.T, path string, maxAttempts int, plan linePlan, clock l
 	return db, m
 }
 
-// lineTogether runs clients on goroutines of their own on one database, and returns
-// their history.
-func lineTogether(t *testing.T, db *store.DB, clock lineClock, clients int, seed uint64, plan linePlan) []porcupine.Operation {
+// lineTogether runs clients on goroutines of their own that share one commit queue,
+// and returns their history.
+func lineTogether(t *testing.T, path string, clock lineClock, clients int, seed uint64, plan linePlan) []porcupine.Operation {
 	t.Helper()
+	shared, err := sqlite.OpenDriver(background, path, &sqlite.Options{NoSync: true})
+	mustSucceed(t, err)
+	defer func() { mustSucceed(t, shared.Close()) }()
 	began := time.Now()
 	logs := make([][]event, clients)
 	var wg sync.WaitGroup
 	start := make(chan struct{})
 	for i := range clients {
-		c := newLineClient(i, db, clock, seed, plan, func() int64 { return int64(time.Since(began)) }, func(e event) { logs[i] = append(logs[i], e) })
+		c := newLineClient(i, shared, clock, seed, plan, func() int64 { return int64(time.Since(began)) }, func(e event) { logs[i] = append(logs[i], e) })
 		wg.Go(func() {
 			<-start
 			if err := c.run(); err != nil {
@@ -167,8 +170,9 @@ func TestLinearizableTasks(t *testing.T) {
 			plan := linePlan{Tasks: []string{"t0", "t1", "t2", "t3"}, Calls: 60}
 			clock := new(atomic.Int64)
 			clock.Store(storetest.Now().UnixMicro())
-			db, _ := newQueue(t, newPath(t), manyAttempts, plan, clock)
-			history := lineTogether(t, db, clock, 16, seed, plan)
+			path := newPath(t)
+			db, _ := newQueue(t, path, manyAttempts, plan, clock)
+			history := lineTogether(t, path, clock, 16, seed, plan)
 			whatHappened(t, history, "claim", "claim refused for the owner", "complete", "fail", "release", "heartbeat", "heartbeat refused for the owner")
 			mustBeLinearizable(t, taskModel(), history)
 			attemptsAreRight(t, db)
@@ -189,8 +193,9 @@ func TestLinearizableQueue(t *testing.T) {
 			plan := linePlan{Tasks: []string{"t0", "t1", "t2", "t3", "t4"}, Best: true, Back: true, Calls: 40}
 			clock := new(atomic.Int64)
 			clock.Store(storetest.Now().UnixMicro())
-			db, model := newQueue(t, newPath(t), 4, plan, clock)
-			history := lineTogether(t, db, clock, 8, seed, plan)
+			path := newPath(t)
+			db, model := newQueue(t, path, 4, plan, clock)
+			history := lineTogether(t, path, clock, 8, seed, plan)
 			whatHappened(t, history, "claim", "claim in vain", "claim refused for the owner", "complete", "reopen", "ready")
 			mustBeLinearizable(t, model.porcupine(), history)
 			attemptsAreRight(t, db)

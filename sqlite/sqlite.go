@@ -288,7 +288,14 @@ func (d *db) Write(ctx context.Context, fn func(driver.Conn) error) error {
 	if d.options.ReadOnly {
 		return d.refuseToWrite()
 	}
-	return d.writer.do(ctx, fn)
+	return d.writer.do(ctx, false, fn)
+}
+
+func (d *db) WriteAnywhere(ctx context.Context, fn func(driver.Conn) error) error {
+	if d.options.ReadOnly {
+		return d.refuseToWrite()
+	}
+	return d.writer.do(ctx, true, fn)
 }
 
 func (d *db) refuseToWrite() error {

@@ -162,7 +162,7 @@ func (db *DB) snapshot(ctx context.Context, fn func(driver.Conn) error) error {
 }
 
 func (db *DB) write(ctx context.Context, fn func(driver.Conn, *settlement) error) error {
-	return db.driver.Write(ctx, func(c driver.Conn) error {
+	return db.driver.WriteAnywhere(ctx, func(c driver.Conn) error {
 		var end settlement
 		if err := fn(c, &end); err != nil {
 			return err

@@ -57,6 +57,10 @@ type twice struct{ *store.DB }
 
 var errUndo = errors.New("undo")
 
+func (d twice) WriteAnywhere(ctx context.Context, fn func(driver.Conn) error) error {
+	return d.Write(ctx, fn)
+}
+
 func (d twice) Write(ctx context.Context, fn func(driver.Conn) error) error {
 	var failed error
 	err := d.InTx(ctx, func(tx *store.Tx) error {

@@ -25,6 +25,10 @@ type DB interface {
 	// overwrite when run again.
 	Write(ctx context.Context, fn func(Conn) error) error
 
+	// WriteAnywhere is Write for an fn that may run on any goroutine, so it
+	// must not end that, as runtime.Goexit does.
+	WriteAnywhere(ctx context.Context, fn func(Conn) error) error
+
 	// Ping returns nil if the database answers.
 	Ping(ctx context.Context) error
 
