@@ -66,12 +66,35 @@ func (s *settlement) check(ctx context.Context, c driver.Conn) error {
 			return err
 		}
 	}
+	var inCycles []string // perhaps
 	for _, d := range s.depending {
-		if err := d.checkExist(ctx, c); err != nil {
+		missing, wanted, err := d.look(ctx, c)
+		if err == nil && missing {
+			err = d.checkExist(ctx, c)
+		}
+		if err != nil {
 			return err
 		}
+		if wanted { // a task that nothing depends on is in no cycle
+			inCycles = append(inCycles, d.task)
+		}
 	}
-	return checkCycles(ctx, c, s.depending)
+	return checkCycles(ctx, c, inCycles)
+}
+
+// look reports whether something that the task depends on does not exist, and
+// whether something depends on it.
+func (d newDependencies) look(ctx context.Context, c driver.Conn) (missing, wanted bool, err error) {
+	const sql = `
+		SELECT
+			CASE WHEN EXISTS (SELECT 1 FROM task_dependencies e WHERE e.task_id = $1
+				AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.id = e.depends_on)) THEN 1 ELSE 0 END,
+			CASE WHEN EXISTS (SELECT 1 FROM task_dependencies e WHERE e.depends_on = $1) THEN 1 ELSE 0 END`
+	err = c.Query(ctx, sql, []driver.Arg{driver.Text(d.task)}, func(r driver.Row) error {
+		missing, wanted = r.Int(0) != 0, r.Int(1) != 0
+		return nil
+	})
+	return missing, wanted, err
 }
 
 const someDependents = `
@@ -120,19 +143,10 @@ func (d newDependencies) checkExist(ctx context.Context, c driver.Conn) error {
 
 // checkCycles refuses a cycle through one of the tasks. It goes depth first along
 // the dependencies, to each task once, whatever it starts from.
-func checkCycles(ctx context.Context, c driver.Conn, depending []newDependencies) error {
+func checkCycles(ctx context.Context, c driver.Conn, tasks []string) error {
 	finished := make(map[string]bool)
-	for _, d := range depending {
-		start := d.task
+	for _, start := range tasks {
 		if finished[start] {
-			continue
-		}
-		// A task that nothing depends on is in no cycle.
-		dependents, err := ids(ctx, c, `SELECT task_id FROM task_dependencies WHERE depends_on = $1 LIMIT 1`, start)
-		if err != nil {
-			return err
-		}
-		if len(dependents) == 0 {
 			continue
 		}
 		cycle, err := findCycle(ctx, c, start, finished)

@@ -138,16 +138,28 @@ BEGIN
 END;
 -- +goose StatementEnd
 
--- A task that others have been waiting for, perhaps in place of another.
+-- A task that others have been waiting for, or in place of another.
 -- +goose StatementBegin
-CREATE TRIGGER tasks_insert_dependents AFTER INSERT ON tasks
-WHEN EXISTS (SELECT 1 FROM task_dependencies WHERE depends_on = NEW.id)
+CREATE TRIGGER tasks_insert_known AFTER INSERT ON tasks
+WHEN EXISTS (SELECT 1 FROM task_dependencies WHERE depends_on = NEW.id) OR EXISTS (SELECT 1 FROM replaced_tasks WHERE id = NEW.id)
 BEGIN
     UPDATE tasks SET open_dependencies = (
         SELECT count(*) FROM task_dependencies e
         WHERE e.task_id = tasks.id AND NOT EXISTS (
             SELECT 1 FROM tasks d WHERE d.id = e.depends_on AND d.status IN ('completed', 'skipped')))
     WHERE id IN (SELECT task_id FROM task_dependencies WHERE depends_on = NEW.id);
+    UPDATE features SET
+        task_count = task_count - 1,
+        open_task_count = open_task_count - (SELECT status NOT IN ('completed', 'skipped') FROM replaced_tasks WHERE id = NEW.id),
+        completed_task_count = completed_task_count - (SELECT status = 'completed' FROM replaced_tasks WHERE id = NEW.id),
+        completed_tasks = completed_task_count - (SELECT status = 'completed' FROM replaced_tasks WHERE id = NEW.id)
+    WHERE id = (SELECT feature_id FROM replaced_tasks WHERE id = NEW.id);
+    UPDATE sub_features SET
+        task_count = task_count - 1,
+        open_task_count = open_task_count - (SELECT status NOT IN ('completed', 'skipped') FROM replaced_tasks WHERE id = NEW.id),
+        completed_task_count = completed_task_count - (SELECT status = 'completed' FROM replaced_tasks WHERE id = NEW.id)
+    WHERE id = (SELECT sub_feature_id FROM replaced_tasks WHERE id = NEW.id);
+    DELETE FROM replaced_tasks WHERE id = NEW.id;
 END;
 -- +goose StatementEnd
 
@@ -192,25 +204,6 @@ END;
 
 -- Counts of tasks. A change within one feature is one step, so that nobody sees the
 -- feature without the task in between. A feature begins with its first task.
-
--- +goose StatementBegin
-CREATE TRIGGER tasks_replaced AFTER INSERT ON tasks
-WHEN EXISTS (SELECT 1 FROM replaced_tasks WHERE id = NEW.id)
-BEGIN
-    UPDATE features SET
-        task_count = task_count - 1,
-        open_task_count = open_task_count - (SELECT status NOT IN ('completed', 'skipped') FROM replaced_tasks WHERE id = NEW.id),
-        completed_task_count = completed_task_count - (SELECT status = 'completed' FROM replaced_tasks WHERE id = NEW.id),
-        completed_tasks = completed_task_count - (SELECT status = 'completed' FROM replaced_tasks WHERE id = NEW.id)
-    WHERE id = (SELECT feature_id FROM replaced_tasks WHERE id = NEW.id);
-    UPDATE sub_features SET
-        task_count = task_count - 1,
-        open_task_count = open_task_count - (SELECT status NOT IN ('completed', 'skipped') FROM replaced_tasks WHERE id = NEW.id),
-        completed_task_count = completed_task_count - (SELECT status = 'completed' FROM replaced_tasks WHERE id = NEW.id)
-    WHERE id = (SELECT sub_feature_id FROM replaced_tasks WHERE id = NEW.id);
-    DELETE FROM replaced_tasks WHERE id = NEW.id;
-END;
--- +goose StatementEnd
 
 -- +goose StatementBegin
 CREATE TRIGGER tasks_insert_counts AFTER INSERT ON tasks WHEN NEW.feature_id IS NOT NULL OR NEW.sub_feature_id IS NOT NULL
@@ -391,11 +384,10 @@ DROP TRIGGER tasks_move_sub_feature;
 DROP TRIGGER tasks_move_feature;
 DROP TRIGGER tasks_update_counts;
 DROP TRIGGER tasks_insert_counts;
-DROP TRIGGER tasks_replaced;
 DROP TRIGGER tasks_update_dependents;
 DROP TRIGGER tasks_delete_edges;
 DROP TRIGGER tasks_update_edges;
-DROP TRIGGER tasks_insert_dependents;
+DROP TRIGGER tasks_insert_known;
 DROP TRIGGER tasks_insert_edges;
 DROP TRIGGER tasks_insert_before;
 DROP TRIGGER sub_features_revision;
