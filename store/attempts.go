@@ -86,7 +86,7 @@ func readAttempt(ctx context.Context, c driver.Conn, sql string, args ...driver.
 
 // openAttempt returns the attempt that holds a task, or nil.
 func openAttempt(ctx context.Context, c driver.Conn, task string) (*nexus.Attempt, error) {
-	return readAttempt(ctx, c, selectAttempt+` WHERE a.task_id = $1 AND a.ended_us IS NULL`, driver.Text(task))
+	return readAttempt(ctx, c, selectAttempt+` WHERE a.task_id = $1 AND a.held = 1`, driver.Text(task))
 }
 
 // micros is how the tables that Nexus adds keep times.

@@ -159,7 +159,7 @@ func (r *overviewReader) unclaimed() error {
 	const sql = "SELECT " + workColumns + `, t.assigned_agent, t.started_at FROM tasks t`
 	var w where
 	w.raw("t.status IN ('assigned', 'in_progress')")
-	w.raw("NOT EXISTS (SELECT 1 FROM task_attempts a WHERE a.task_id = t.id AND a.ended_us IS NULL)")
+	w.raw("NOT EXISTS (SELECT 1 FROM task_attempts a WHERE a.task_id = t.id AND a.held = 1)")
 	r.ofProject(&w, "coalesce(t.project_id, '') = ?")
 	w.limit(nexus.MostReady)
 	from := len(r.o.InFlight)

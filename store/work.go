@@ -264,7 +264,7 @@ const finishAttempt = `
 	UPDATE task_attempts SET
 		ended_us = CASE WHEN claimed_us > $3 THEN claimed_us ELSE $3 END,
 		outcome = $4, reason = $5, evidence = $6
-	WHERE task_id = $1 AND ended_us IS NULL AND (epoch = $2 OR $2 = -1)`
+	WHERE task_id = $1 AND held = 1 AND (epoch = $2 OR $2 = -1)`
 
 // endAttempt ends the attempt with an epoch. The database sees to its agent.
 func endAttempt(ctx context.Context, c driver.Conn, id string, epoch int64, now time.Time, d decision) (ending, error) {

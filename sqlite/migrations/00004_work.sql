@@ -52,11 +52,12 @@ CREATE TABLE task_attempts (
     ended_us       INTEGER,
     outcome        TEXT,             -- completed, failed, released, blocked, skipped, escalated, expired
     reason         TEXT,
-    evidence       TEXT              -- JSON
+    evidence       TEXT,             -- JSON
+    held           INTEGER GENERATED ALWAYS AS (CASE WHEN ended_us IS NULL THEN 1 END) VIRTUAL
 );
--- One winner, whatever else goes wrong: one attempt at a task is open at most. It
--- is also how the attempts at a task are found.
-CREATE UNIQUE INDEX idx_task_attempts_task ON task_attempts (task_id, (CASE WHEN ended_us IS NULL THEN 0 ELSE epoch END));
+-- One winner, whatever else goes wrong: an index takes any number of NULLs to be
+-- different. It is also how the attempts at a task are found.
+CREATE UNIQUE INDEX idx_task_attempts_task ON task_attempts (task_id, held);
 CREATE INDEX idx_task_attempts_lease ON task_attempts (lease_until_us) WHERE ended_us IS NULL;
 CREATE INDEX idx_task_attempts_agent ON task_attempts (agent_id, epoch) WHERE ended_us IS NULL;
 
@@ -79,7 +80,7 @@ WHERE status = 'pending' AND open_dependencies = 0 AND coalesce(blocked_by, '') 
 -- is renamed takes its attempts along; one that it replaces had its own.
 -- +goose StatementBegin
 CREATE TRIGGER tasks_end_attempt AFTER UPDATE OF id, status, assigned_agent ON tasks
-WHEN (OLD.id IS NOT NEW.id OR EXISTS (SELECT 1 FROM task_attempts WHERE task_id = OLD.id AND ended_us IS NULL))
+WHEN (OLD.id IS NOT NEW.id OR EXISTS (SELECT 1 FROM task_attempts WHERE task_id = OLD.id AND held = 1))
     AND (OLD.status <> NEW.status AND NEW.status IN ('pending', 'blocked', 'completed', 'failed', 'skipped', 'escalated', 'cancelled')
         OR OLD.assigned_agent IS NOT NEW.assigned_agent OR OLD.id IS NOT NEW.id)
 BEGIN
@@ -90,7 +91,7 @@ BEGIN
             WHEN NEW.status = 'cancelled' THEN 'skipped'
             ELSE 'released'
         END
-    WHERE task_id IN (OLD.id, NEW.id) AND ended_us IS NULL
+    WHERE task_id IN (OLD.id, NEW.id) AND held = 1
         AND (NEW.status IN ('pending', 'blocked', 'completed', 'failed', 'skipped', 'escalated', 'cancelled')
             OR agent_id IS NOT NEW.assigned_agent);
 END;
@@ -107,7 +108,7 @@ END;
 -- attempts at the old row are there still.
 -- +goose StatementBegin
 CREATE TRIGGER tasks_insert_attempt AFTER INSERT ON tasks
-WHEN EXISTS (SELECT 1 FROM task_attempts WHERE task_id = NEW.id AND ended_us IS NULL)
+WHEN EXISTS (SELECT 1 FROM task_attempts WHERE task_id = NEW.id AND held = 1)
 BEGIN
     UPDATE task_attempts SET
         ended_us = max(claimed_us, NEW.updated_at * 1000000),
@@ -116,7 +117,7 @@ BEGIN
             WHEN NEW.status = 'cancelled' THEN 'skipped'
             ELSE 'released'
         END
-    WHERE task_id = NEW.id AND ended_us IS NULL
+    WHERE task_id = NEW.id AND held = 1
         AND (NEW.status IN ('pending', 'blocked', 'completed', 'failed', 'skipped', 'escalated', 'cancelled')
             OR agent_id IS NOT NEW.assigned_agent);
 END;
