@@ -55,4 +55,11 @@ var sessionEntity = entity[nexus.Session, nexus.SessionFilter, nexus.SessionUpda
 	}),
 }
 
-func (a *app) sessionCommand() *cobra.Command { return sessionEntity.command(a) }
+func (a *app) sessionCommand() *cobra.Command {
+	cmd := sessionEntity.command(a)
+	cmd.AddCommand(
+		a.sessionStartCommand(), a.sessionAppendCommand(), a.sessionLogCommand(),
+		a.sessionPauseCommand(), a.sessionResumeCommand(), a.sessionEndCommand(),
+	)
+	return cmd
+}

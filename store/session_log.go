@@ -1,0 +1,127 @@
+package store
+
+import (
+	"context"
+	"slices"
+
+	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/store/driver"
+)
+
+const appendEntry = `
+	INSERT INTO session_log (session_id, number, at_us, kind, author, text)
+	VALUES ($1, (SELECT coalesce(max(number), 0) + 1 FROM session_log WHERE session_id = $1), $2, $3, $4, $5)
+	RETURNING number`
+
+// Append adds an entry to the log of a session, and gives it its number and time.
+// It costs the same however long the log is, and is no revision of the session.
+//
+// Codes: CodeNotFound; CodeInvalid; CodeTransition if the session is over. A retry
+// appends it again, unless within [Once].
+func (s *Sessions) Append(ctx context.Context, id string, e *nexus.SessionEntry) error {
+	e.SessionID = id
+	e.SetDefaults()
+	if err := e.Validate(); err != nil {
+		return err
+	}
+	return s.run.write(ctx, func(c driver.Conn, _ *settlement) error {
+		session, err := sessions.mustGet(ctx, c, id)
+		if err != nil {
+			return err
+		}
+		if session.Status == nexus.SessionCompleted || session.Status == nexus.SessionAbandoned {
+			return &nexus.Error{
+				Code: nexus.CodeTransition, Kind: nexus.KindSession, ID: id,
+				Message: "is over (" + string(session.Status) + "); nothing can be appended to it",
+				Hint:    "start another; nothing was changed",
+			}
+		}
+		e.At = fromMicros(micros(s.now()))
+		args := []driver.Arg{
+			driver.Text(id), driver.Int(micros(e.At)), driver.Text(e.Kind), driver.TextOrNull(e.Author), driver.Text(e.Text),
+		}
+		return c.Query(ctx, appendEntry, args, func(r driver.Row) error {
+			e.Number = r.Int(0)
+			return nil
+		})
+	})
+}
+
+// Log returns entries of a session's log. Codes: CodeNotFound; CodeInvalid for a
+// negative limit.
+func (s *Sessions) Log(ctx context.Context, id string, filter nexus.SessionLogFilter) (list []nexus.SessionEntry, err error) {
+	if filter.Last < 0 {
+		return nil, &nexus.Error{Code: nexus.CodeInvalid, Problems: []nexus.Problem{{Field: "last", Message: "cannot be negative"}}}
+	}
+	err = s.run.snapshot(ctx, func(c driver.Conn) error {
+		if _, err := sessions.mustGet(ctx, c, id); err != nil {
+			return err
+		}
+		list, err = readLog(ctx, c, id, filter)
+		return err
+	})
+	return list, err
+}
+
+func readLog(ctx context.Context, c driver.Conn, id string, filter nexus.SessionLogFilter) (list []nexus.SessionEntry, err error) {
+	var w where
+	w.condition("session_id = ?", driver.Text(id))
+	w.condition("number > ?", driver.Int(filter.After))
+	in(&w, "kind", filter.Kind)
+	order := " ORDER BY number"
+	if filter.Last > 0 {
+		order += " DESC"
+	}
+	w.sql.WriteString(order)
+	w.limit(filter.Last)
+	if w.err != nil {
+		return nil, w.err
+	}
+	const columns = "SELECT session_id, number, at_us, kind, author, text FROM session_log"
+	err = c.Query(ctx, columns+w.sql.String(), w.args, func(r driver.Row) error {
+		list = append(list, nexus.SessionEntry{
+			SessionID: r.Text(0), Number: r.Int(1), At: fromMicros(r.Int(2)), Kind: r.Text(3), Author: r.Text(4), Text: r.Text(5),
+		})
+		return nil
+	})
+	if filter.Last > 0 {
+		slices.Reverse(list)
+	}
+	return list, err
+}
+
+// ResumeLatest makes the session of a project active that was started last among
+// those that are active or paused, and of one of the types, if any are given.
+// Code: CodeNotFound if there is none.
+func (s *Sessions) ResumeLatest(ctx context.Context, projectID string, types ...nexus.SessionType) (after *nexus.Session, err error) {
+	err = s.run.write(ctx, func(c driver.Conn, end *settlement) error {
+		if _, err := projects.mustGet(ctx, c, projectID); err != nil {
+			return err
+		}
+		list, err := sessions.list(ctx, c, nexus.SessionFilter{
+			ProjectID: projectID, Type: types, Status: []nexus.SessionStatus{nexus.SessionActive, nexus.SessionPaused},
+			Page: nexus.Page{OrderBy: "started_at", Descending: true, Limit: 1},
+		})
+		if err != nil {
+			return err
+		}
+		if len(list) == 0 {
+			return &nexus.Error{
+				Code: nexus.CodeNotFound, Kind: nexus.KindProject, ID: projectID,
+				Message: "has no session that is active or paused", Hint: "start one",
+			}
+		}
+		before := &list[0]
+		changed := *before
+		after = &changed
+		if before.Status == nexus.SessionActive {
+			return nil
+		}
+		nexus.SessionUpdate{Status: new(nexus.SessionActive)}.Apply(after, s.second())
+		return s.replace(ctx, c, end, before, after, 0)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return after, nil
+}
