@@ -21,30 +21,36 @@ import (
 // Code: CodeNotFound.
 func (db *DB) Overview(ctx context.Context, projectID string) (o *nexus.Overview, err error) {
 	err = db.snapshot(ctx, func(c driver.Conn) error {
-		r := &overviewReader{ctx: ctx, conn: c, now: db.now(), o: &nexus.Overview{
-			ProjectID: projectID, TasksByStatus: make(map[nexus.TaskStatus]int64),
-			InFlight: []nexus.Work{}, Agents: []nexus.AgentState{}, Features: []nexus.FeatureProgress{},
-		}}
-		o = r.o
-		o.At = r.now.UTC().Truncate(time.Second)
-		if projectID != "" {
-			p, err := projects.mustGet(ctx, c, projectID)
-			if err != nil {
-				return err
-			}
-			o.ProjectName = p.Name
-		}
-		for _, read := range []func() error{r.tasks, r.ready, r.claimed, r.unclaimed, r.agents, r.features, r.throughput, r.metrics} {
-			if err := read(); err != nil {
-				return err
-			}
-		}
-		return nil
+		o, err = overview(ctx, c, db.now(), projectID)
+		return err
 	})
-	if err != nil {
-		return nil, err
+	return o, err
+}
+
+// Overview is [DB.Overview] as a part of what the transaction sees.
+func (tx *Tx) Overview(ctx context.Context, projectID string) (*nexus.Overview, error) {
+	return overview(ctx, tx.conn, tx.Tasks.now(), projectID)
+}
+
+func overview(ctx context.Context, c driver.Conn, now time.Time, projectID string) (*nexus.Overview, error) {
+	r := &overviewReader{ctx: ctx, conn: c, now: now, o: &nexus.Overview{
+		ProjectID: projectID, TasksByStatus: make(map[nexus.TaskStatus]int64),
+		InFlight: []nexus.Work{}, Agents: []nexus.AgentState{}, Features: []nexus.FeatureProgress{},
+	}}
+	r.o.At = now.UTC().Truncate(time.Second)
+	if projectID != "" {
+		p, err := projects.mustGet(ctx, c, projectID)
+		if err != nil {
+			return nil, err
+		}
+		r.o.ProjectName = p.Name
 	}
-	return o, nil
+	for _, read := range []func() error{r.tasks, r.ready, r.claimed, r.unclaimed, r.agents, r.features, r.throughput, r.metrics} {
+		if err := read(); err != nil {
+			return nil, err
+		}
+	}
+	return r.o, nil
 }
 
 // overviewReader reads one overview. What has ended is many times what has not,

@@ -50,29 +50,55 @@ func (s *Sessions) Append(ctx context.Context, id string, e *nexus.SessionEntry)
 // Log returns entries of a session's log. Codes: CodeNotFound; CodeInvalid for a
 // negative limit.
 func (s *Sessions) Log(ctx context.Context, id string, filter nexus.SessionLogFilter) (list []nexus.SessionEntry, err error) {
-	if filter.Last < 0 {
-		return nil, &nexus.Error{Code: nexus.CodeInvalid, Problems: []nexus.Problem{{Field: "last", Message: "cannot be negative"}}}
+	if err := checkLast(filter); err != nil {
+		return nil, err
 	}
 	err = s.run.snapshot(ctx, func(c driver.Conn) error {
 		if _, err := sessions.mustGet(ctx, c, id); err != nil {
 			return err
 		}
-		list, err = readLog(ctx, c, id, filter)
+		var w where
+		w.condition("session_id = ?", driver.Text(id))
+		w.condition("number > ?", driver.Int(filter.After))
+		list, err = readLog(ctx, c, &w, "number", "number DESC", filter)
 		return err
 	})
 	return list, err
 }
 
-func readLog(ctx context.Context, c driver.Conn, id string, filter nexus.SessionLogFilter) (list []nexus.SessionEntry, err error) {
-	var w where
-	w.condition("session_id = ?", driver.Text(id))
-	w.condition("number > ?", driver.Int(filter.After))
-	in(&w, "kind", filter.Kind)
-	order := " ORDER BY number"
-	if filter.Last > 0 {
-		order += " DESC"
+// LogOfProject returns entries of all sessions of a project, oldest first. Its
+// filter's After does not count. Codes: CodeNotFound; CodeInvalid for a negative
+// limit.
+func (s *Sessions) LogOfProject(ctx context.Context, projectID string, filter nexus.SessionLogFilter) (list []nexus.SessionEntry, err error) {
+	if err := checkLast(filter); err != nil {
+		return nil, err
 	}
-	w.sql.WriteString(order)
+	err = s.run.snapshot(ctx, func(c driver.Conn) error {
+		if _, err := projects.mustGet(ctx, c, projectID); err != nil {
+			return err
+		}
+		var w where
+		w.condition("session_id IN (SELECT id FROM sessions WHERE project_id = ?)", driver.Text(projectID))
+		list, err = readLog(ctx, c, &w, "at_us, session_id, number", "at_us DESC, session_id DESC, number DESC", filter)
+		return err
+	})
+	return list, err
+}
+
+func checkLast(filter nexus.SessionLogFilter) error {
+	if filter.Last < 0 {
+		return &nexus.Error{Code: nexus.CodeInvalid, Problems: []nexus.Problem{{Field: "last", Message: "cannot be negative"}}}
+	}
+	return nil
+}
+
+// readLog reads what w chooses, in an order that is given forwards and backwards.
+func readLog(ctx context.Context, c driver.Conn, w *where, order, back string, filter nexus.SessionLogFilter) (list []nexus.SessionEntry, err error) {
+	in(w, "kind", filter.Kind)
+	if filter.Last > 0 {
+		order = back
+	}
+	w.sql.WriteString(" ORDER BY " + order)
 	w.limit(filter.Last)
 	if w.err != nil {
 		return nil, w.err
