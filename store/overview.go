@@ -33,11 +33,7 @@ func (tx *Tx) Overview(ctx context.Context, projectID string) (*nexus.Overview, 
 }
 
 func overview(ctx context.Context, c driver.Conn, now time.Time, projectID string) (*nexus.Overview, error) {
-	r := &overviewReader{ctx: ctx, conn: c, now: now, o: &nexus.Overview{
-		ProjectID: projectID, TasksByStatus: make(map[nexus.TaskStatus]int64),
-		InFlight: []nexus.Work{}, Agents: []nexus.AgentState{}, Features: []nexus.FeatureProgress{},
-	}}
-	r.o.At = now.UTC().Truncate(time.Second)
+	r := newOverviewReader(ctx, c, now, projectID)
 	if projectID != "" {
 		p, err := projects.mustGet(ctx, c, projectID)
 		if err != nil {
@@ -61,6 +57,13 @@ type overviewReader struct {
 	conn driver.Conn
 	now  time.Time
 	o    *nexus.Overview
+}
+
+func newOverviewReader(ctx context.Context, c driver.Conn, now time.Time, projectID string) *overviewReader {
+	return &overviewReader{ctx: ctx, conn: c, now: now, o: &nexus.Overview{
+		At: now.UTC().Truncate(time.Second), ProjectID: projectID, TasksByStatus: make(map[nexus.TaskStatus]int64),
+		InFlight: []nexus.Work{}, Agents: []nexus.AgentState{}, Features: []nexus.FeatureProgress{},
+	}}
 }
 
 // ofProject adds a condition, in which ? stands for the project, if there is one.

@@ -55,6 +55,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) *store.DB) 
 	run("Work", workTests)
 	run("WorkModel", workModelTests)
 	run("SessionLog", sessionLogTests)
+	run("Resume", resumeTests)
 	for _, group := range []struct {
 		name  string
 		tests map[string]test

@@ -76,13 +76,15 @@ changed. A file that nexus has not written is not overwritten.`,
 		case x.interval < leastInterval:
 			return usage(cmd, fmt.Errorf("--interval must be %v at least", leastInterval))
 		}
-		return a.withDB(cmd.Context(), func(db *store.DB) error {
+		return a.withDB(cmd.Context(), func(db *store.DB) (err error) {
 			if err := b.resolve(cmd.Context(), db); err != nil {
 				return err
 			}
 			x.db = db
-			if err := x.chooseProject(cmd.Context()); err != nil {
-				return err
+			if x.project == "" {
+				if x.project, err = onlyProject(cmd.Context(), db); err != nil {
+					return err
+				}
 			}
 			if !watch {
 				return x.export(cmd.Context(), true)
@@ -93,22 +95,18 @@ changed. A file that nexus has not written is not overwritten.`,
 	return cmd
 }
 
-// chooseProject takes the only project there is, if none is named.
-func (x *stateExport) chooseProject(ctx context.Context) error {
-	if x.project != "" {
-		return nil
-	}
-	list, err := x.db.Projects.List(ctx, nexus.ProjectFilter{Page: nexus.Page{Limit: 2}})
+// onlyProject returns the project if there is one only.
+func onlyProject(ctx context.Context, db *store.DB) (string, error) {
+	list, err := db.Projects.List(ctx, nexus.ProjectFilter{Page: nexus.Page{Limit: 2}})
 	switch {
 	case err != nil:
-		return err
+		return "", err
 	case len(list) == 0:
-		return &nexus.Error{Code: nexus.CodeNotFound, Message: "there is no project", Hint: "create one with nexus project create"}
+		return "", &nexus.Error{Code: nexus.CodeNotFound, Message: "there is no project", Hint: "create one with nexus project create"}
 	case len(list) > 1:
-		return &nexus.Error{Code: nexus.CodeAmbiguous, Message: "there are several projects", Hint: "name one with --project; nexus project list shows them"}
+		return "", &nexus.Error{Code: nexus.CodeAmbiguous, Message: "there are several projects", Hint: "name one with --project; nexus project list shows them"}
 	}
-	x.project = list[0].ID
-	return nil
+	return list[0].ID, nil
 }
 
 func (x *stateExport) watch(ctx context.Context) error {
