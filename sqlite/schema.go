@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -11,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/internal/migration"
@@ -81,33 +79,17 @@ func appliedIn(ctx context.Context, c *conn, set *migration.Set, again bool) (al
 // contractTables returns the columns of the nine tables as the first migration
 // makes them: table, then column, then its declared type and whether it is NOT
 // NULL. Primary keys are left out of the latter; it goes without saying.
-func contractTables(ctx context.Context) (_ map[string]map[string]string, err error) {
-	path, discard, err := privateFile()
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, discard()) }()
-	scratch := &db{path: path}
-	if err := scratch.prepareFile(); err != nil {
-		return nil, err
-	}
-	c, err := scratch.connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, c.close()) }()
-	sqlDB := asSQL(ctx, c)
-	defer sqlDB.Close()
-	if err := ownMigrations().UpTo(ctx, sqlDB, 1, time.Time{}); err != nil {
-		return nil, err
-	}
+func contractTables(ctx context.Context) (map[string]map[string]string, error) {
 	tables := make(map[string]map[string]string)
-	for _, kind := range nexus.Kinds() {
-		if tables[kind.Table()], err = columns(ctx, c, kind.Table()); err != nil {
-			return nil, err
+	err := inScratch(ctx, 1, func(c *conn) (err error) {
+		for _, kind := range nexus.Kinds() {
+			if tables[kind.Table()], err = columns(ctx, c, kind.Table()); err != nil {
+				return err
+			}
 		}
-	}
-	return tables, nil
+		return nil
+	})
+	return tables, err
 }
 
 func columns(ctx context.Context, c *conn, table string) (map[string]string, error) {

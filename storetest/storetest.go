@@ -56,6 +56,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) *store.DB) 
 	run("WorkModel", workModelTests)
 	run("SessionLog", sessionLogTests)
 	run("Resume", resumeTests)
+	run("Doctor", doctorTests)
 	for _, group := range []struct {
 		name  string
 		tests map[string]test

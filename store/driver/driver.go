@@ -76,6 +76,17 @@ type Row interface {
 	Value(column int) any
 }
 
+// Remaker is a DB that can tell what is missing of its schema, and make it again:
+// other programs' migrators drop indexes, triggers and columns.
+type Remaker interface {
+	// Missing names what the migrations have made and is not there, or not as
+	// they have made it.
+	Missing(ctx context.Context) ([]string, error)
+
+	// Remake makes it again, all or nothing.
+	Remake(ctx context.Context) error
+}
+
 // Health is the state of a database.
 type Health struct {
 	WAL           bool     `json:"wal"`            // the journal is a write-ahead log
