@@ -25,21 +25,32 @@ func (db *DB) Diagnose(ctx context.Context) (list []nexus.Finding, err error) {
 	if list, err = db.diagnoseSchema(ctx); err != nil || len(list) > 0 {
 		return list, err // without a part of it nothing else can be told
 	}
-	health, err := db.Health(ctx, true)
+	damage, err := db.damage(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if !health.Integrity {
-		return []nexus.Finding{{
-			Check: "pages", Message: "the file is damaged: " + health.Problems[0], Count: len(health.Problems),
-			Hint: "copy the file, then restore a backup; nothing is mended in a damaged file",
-		}}, nil
+	if len(damage) > 0 {
+		return []nexus.Finding{{Check: "pages", Message: "the file is damaged: " + damage[0], Count: len(damage), Hint: damageHint}}, nil
 	}
 	err = db.snapshot(ctx, func(c driver.Conn) error {
 		list, err = diagnose(ctx, c, db.now())
 		return err
 	})
 	return list, err
+}
+
+const damageHint = "copy the file, then restore a backup; nothing is mended in a damaged file"
+
+// damage says what is damaged in the file; nothing if it is not.
+func (db *DB) damage(ctx context.Context) ([]string, error) {
+	health, err := db.Health(ctx, true)
+	switch {
+	case nexus.CodeOf(err) == nexus.CodeCorrupt: // so much that it could not be looked at
+		return []string{err.Error()}, nil
+	case err != nil || health.Integrity:
+		return nil, err
+	}
+	return health.Problems, nil
 }
 
 func (db *DB) diagnoseSchema(ctx context.Context) ([]nexus.Finding, error) {
@@ -70,15 +81,12 @@ func (db *DB) Mend(ctx context.Context) (found []nexus.Finding, err error) {
 			return nil, err
 		}
 	}
-	health, err := db.Health(ctx, true)
+	damage, err := db.damage(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if !health.Integrity {
-		return nil, &nexus.Error{
-			Code: nexus.CodeCorrupt, Message: "the file is damaged: " + health.Problems[0],
-			Hint: "copy the file, then restore a backup; nothing is mended in a damaged file",
-		}
+	if len(damage) > 0 {
+		return nil, &nexus.Error{Code: nexus.CodeCorrupt, Message: "the file is damaged: " + damage[0], Hint: damageHint}
 	}
 	err = db.write(ctx, func(c driver.Conn, _ *settlement) error {
 		now := db.now()
