@@ -72,7 +72,7 @@ func checkBuckets(c *checker, since, until time.Time, bucket time.Duration) {
 		c.add("since", since, "is not before until")
 	}
 	if bucket != 0 && (bucket < time.Second || bucket > MaxBucket || bucket%time.Second != 0) {
-		c.add("bucket", bucket, "is %v; it must be whole seconds, from 1s to %v", bucket, MaxBucket)
+		c.add("bucket", bucket, "is %v; it must be whole seconds, from 1s to %d days", bucket, MaxBucket/Day)
 	}
 }
 
