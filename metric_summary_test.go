@@ -18,9 +18,12 @@ func TestSetValues(t *testing.T) {
 		values []float64
 		want   nexus.MetricSummary
 	}{
-		"one":                {[]float64{3}, nexus.MetricSummary{Count: 1, Sum: 3, Mean: 3, Min: 3, Max: 3, P50: 3, P90: 3, P99: 3}},
-		"two":                {[]float64{2, 1}, nexus.MetricSummary{Count: 2, Sum: 3, Mean: 1.5, Min: 1, Max: 2, P50: 1, P90: 2, P99: 2}},
-		"zeros":              {[]float64{0, 0, 0}, nexus.MetricSummary{Count: 3}},
+		"one":   {[]float64{3}, nexus.MetricSummary{Count: 1, Sum: 3, Mean: 3, Min: 3, Max: 3, P50: 3, P90: 3, P99: 3}},
+		"two":   {[]float64{2, 1}, nexus.MetricSummary{Count: 2, Sum: 3, Mean: 1.5, Min: 1, Max: 2, P50: 1, P90: 2, P99: 2}},
+		"zeros": {[]float64{0, 0, 0}, nexus.MetricSummary{Count: 3}},
+		"three tenths": {[]float64{0.1, 0.1, 0.1}, nexus.MetricSummary{
+			Count: 3, Sum: 0.30000000000000004, Mean: 0.1, Min: 0.1, Max: 0.1, P50: 0.1, P90: 0.1, P99: 0.1,
+		}},
 		"a million tenths":   {tenths, nexus.MetricSummary{Count: 1_000_000, Sum: 100_000, Mean: 0.1, Min: 0.1, Max: 0.1, P50: 0.1, P90: 0.1, P99: 0.1}},
 		"small beside large": {[]float64{1, 1e100, 1, -1e100}, nexus.MetricSummary{Count: 4, Sum: 2, Mean: 0.5, Min: -1e100, Max: 1e100, P50: 1, P90: 1e100, P99: 1e100}},
 		"too large a sum": {[]float64{math.MaxFloat64, math.MaxFloat64}, nexus.MetricSummary{
