@@ -23,9 +23,9 @@ type summaryKey struct {
 //
 // It reads every metric that is chosen, and keeps about 10 bytes of each until it
 // returns, because percentiles need the values in order. Of 200,000 metrics in
-// SQLite that takes 75 ms by type, agent or day, and 250 ms by feature. To sort them
-// in the database took 430 ms, and to have its window functions do all of it more
-// than a second.
+// SQLite that takes a tenth of a second by type, agent, task or day, and three
+// tenths by feature. To sort them in the database took six times as long, and to
+// have its window functions do all of it fourteen times.
 //
 // Code: CodeInvalid.
 func (s *Metrics) Summarize(ctx context.Context, q nexus.MetricQuery) ([]nexus.MetricSummary, error) {
