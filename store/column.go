@@ -126,6 +126,10 @@ var (
 	lastSecond  = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC).Unix()
 )
 
+func shownTime(seconds int64) time.Time {
+	return time.Unix(min(max(seconds, firstSecond), lastSecond), 0).UTC()
+}
+
 // seconds is a time, kept as seconds since 1970.
 func seconds[E any](name string, field func(*E) *time.Time) column[E] {
 	return column[E]{
@@ -136,7 +140,7 @@ func seconds[E any](name string, field func(*E) *time.Time) column[E] {
 			*t = t.UTC().Truncate(time.Second)
 		},
 		scan: func(e *E, r driver.Row, i int) {
-			*field(e) = time.Unix(min(max(r.Int(i), firstSecond), lastSecond), 0).UTC()
+			*field(e) = shownTime(r.Int(i))
 		},
 		// As it is shown, so that a cursor finds its place again.
 		order: fmt.Sprintf("CASE WHEN %[1]s < %[2]d THEN %[2]d WHEN %[1]s > %[3]d THEN %[3]d ELSE %[1]s END",

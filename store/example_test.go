@@ -208,3 +208,31 @@ func ExampleTx_Query() {
 	// ada: $1.25
 	// bob: $2.00
 }
+
+// What each agent has spent.
+func ExampleMetrics_Summarize() {
+	ctx := context.Background()
+	db := open(ctx)
+	defer db.Close()
+	spent := []*nexus.Metric{
+		{ProjectID: "shop", AgentID: "ada", Type: "cost_usd", Value: 0.75},
+		{ProjectID: "shop", AgentID: "ada", Type: "cost_usd", Value: 0.5},
+		{ProjectID: "shop", AgentID: "bob", Type: "cost_usd", Value: 2},
+	}
+	if err := db.Metrics.CreateMany(ctx, spent); err != nil {
+		log.Fatal(err)
+	}
+
+	list, err := db.Metrics.Summarize(ctx, nexus.MetricQuery{
+		ProjectID: "shop", Type: "cost_usd", By: []nexus.MetricGroup{nexus.ByAgent}, Since: time.Now().Add(-time.Hour),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, m := range list {
+		fmt.Printf("%s: $%.2f of %d, median $%.2f\n", m.AgentID, m.Sum, m.Count, m.P50)
+	}
+	// Output:
+	// bob: $2.00 of 1, median $2.00
+	// ada: $1.25 of 2, median $0.50
+}

@@ -32,6 +32,7 @@ func Bench(b *testing.B, open func(b *testing.B) *store.DB) {
 		{"CreateMany1000", benchCreateMany1000},
 		{"Update", benchUpdate},
 		{"UpdateSame", benchUpdateSame},
+		{"Summarize", benchSummarize},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
 			db := open(b)
@@ -208,6 +209,48 @@ func benchUpdateSame(b *testing.B, db *store.DB) {
 	for b.Loop() {
 		_, err := db.Tasks.Update(ctx, BenchTaskID(0), nexus.TaskUpdate{Name: &name})
 		benchMust(b, err)
+	}
+}
+
+// benchSummarize sums up 200,000 metrics of 30 days in different ways.
+func benchSummarize(b *testing.B, db *store.DB) {
+	const count = 200_000
+	ctx := context.Background()
+	list := make([]*nexus.Metric, count)
+	for i := range list {
+		list[i] = &nexus.Metric{
+			ProjectID: BenchProject, Type: nexus.MetricTypes()[i%4], AgentID: fmt.Sprintf("agent-%d", i%20), TaskID: BenchTaskID(i * 7 % BenchTasks),
+			Value: float64(i * 7919 % 10_007), Timestamp: past.Add(time.Duration(i) * 13 * time.Second),
+		}
+	}
+	benchMust(b, db.Metrics.CreateMany(ctx, list))
+	list = nil
+	for _, bench := range []struct {
+		name  string
+		query nexus.MetricQuery
+	}{
+		{"Type", nexus.MetricQuery{}},
+		{"Project", nexus.MetricQuery{ProjectID: BenchProject}},
+		{"Day", nexus.MetricQuery{Bucket: nexus.Day}},
+		{"Agent", nexus.MetricQuery{By: []nexus.MetricGroup{nexus.ByAgent}}},
+		{"Task", nexus.MetricQuery{By: []nexus.MetricGroup{nexus.ByTask}}},
+		{"Feature", nexus.MetricQuery{By: []nexus.MetricGroup{nexus.ByFeature}}},
+		{"FeatureDay", nexus.MetricQuery{By: []nexus.MetricGroup{nexus.ByFeature}, Bucket: nexus.Day}},
+		{"OneTypeDay", nexus.MetricQuery{Type: "cost_usd", Bucket: nexus.Day}},
+		{"OneFeature", nexus.MetricQuery{FeatureID: benchFeatureID(7)}},
+		{"OneTask", nexus.MetricQuery{TaskID: BenchTaskID(7)}},
+		{"LastDayHour", nexus.MetricQuery{Since: past.Add(29 * nexus.Day), Bucket: nexus.Hour}},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				list, err := db.Metrics.Summarize(ctx, bench.query)
+				benchMust(b, err)
+				if len(list) == 0 {
+					b.Fatal("no groups")
+				}
+			}
+		})
 	}
 }
 

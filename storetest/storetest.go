@@ -69,6 +69,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) *store.DB) 
 		{"Checkpoints", checkpoints.tests()},
 		{"Requirements", requirements.tests()},
 		{"Metrics", metrics.tests()},
+		{"MetricSummary", metricSummaryTests},
 		{"Sessions", sessions.tests()},
 		{"Relations", relationTests},
 		{"Tx", txTests},

@@ -132,7 +132,9 @@ It is created, and its schema brought up to date, by whatever command comes firs
 		{"work", "The work loop:", append(
 			[]*cobra.Command{a.readyCommand()}, append(a.workCommands(), a.workerCommand(), a.recoverCommand())...,
 		)},
-		{"watch", "What is going on:", []*cobra.Command{a.topCommand(), a.graphCommand(), a.stateCommand(), a.resumeCommand()}},
+		{"watch", "What is going on:", []*cobra.Command{
+			a.topCommand(), a.statsCommand(), a.graphCommand(), a.stateCommand(), a.resumeCommand(),
+		}},
 		{"kept", "What is kept:", []*cobra.Command{
 			a.projectCommand(), a.featureCommand(), a.subFeatureCommand(), a.taskCommand(), a.agentCommand(),
 			a.checkpointCommand(), a.requirementCommand(), a.metricCommand(), a.sessionCommand(),

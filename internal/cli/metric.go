@@ -61,4 +61,8 @@ var metricEntity = entity[nexus.Metric, nexus.MetricFilter, nexus.MetricUpdate]{
 	},
 }
 
-func (a *app) metricCommand() *cobra.Command { return metricEntity.command(a) }
+func (a *app) metricCommand() *cobra.Command {
+	cmd := metricEntity.command(a)
+	cmd.AddCommand(a.metricAddCommand())
+	return cmd
+}

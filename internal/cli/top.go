@@ -93,11 +93,7 @@ func (t *top) run(ctx context.Context) error {
 		return t.watch(ctx, func(o *nexus.Overview) error { return a.print(o, nil) }, t.wait)
 	case t.once:
 		return t.watch(ctx, func(o *nexus.Overview) error {
-			width := 0
-			if a.Screen != nil {
-				width, _, _ = a.Screen.Size() // 0 if that cannot be told
-			}
-			v := view{width: width, colour: a.Screen != nil && t.colour(), now: a.Now(), path: a.path()}
+			v := a.view()
 			return a.print(o, func(out io.Writer) error {
 				_, err := io.WriteString(out, strings.Join(v.lines(o), "\n")+"\n")
 				return err
@@ -110,7 +106,18 @@ func (t *top) run(ctx context.Context) error {
 	}
 }
 
-func (t *top) colour() bool { return t.app.Getenv("NO_COLOR") == "" && t.app.Getenv("TERM") != "dumb" }
+// colour reports whether a terminal is to have colours.
+func (a *app) colour() bool { return a.Getenv("NO_COLOR") == "" && a.Getenv("TERM") != "dumb" }
+
+// view is a view that is drawn once, where standard output goes.
+func (a *app) view() view {
+	v := view{now: a.Now(), path: a.path()}
+	if a.Screen != nil {
+		v.width, _, _ = a.Screen.Size() // 0 if that cannot be told
+		v.colour = a.colour()
+	}
+	return v
+}
 
 // line prints an overview as one line.
 func (t *top) line(o *nexus.Overview) error {
@@ -201,7 +208,7 @@ func (t *top) live(ctx context.Context) (err error) {
 		if err != nil || width < 1 || height < 1 {
 			width, height = 80, 24
 		}
-		v := view{width: width, height: height, colour: t.colour(), keys: true, now: a.Now(), path: a.path()}
+		v := view{width: width, height: height, colour: a.colour(), keys: true, now: a.Now(), path: a.path()}
 		lines := v.lines(o)
 		// Clearing comes before a line: after one that reaches the margin it would
 		// take the last character away.
