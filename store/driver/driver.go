@@ -44,6 +44,16 @@ type DB interface {
 	// Schema returns the statements that create everything in the database.
 	Schema(ctx context.Context) ([]string, error)
 
+	// Backup writes a copy of one state of the database to a new file at path, while
+	// others read and write; that state is not older than the call. It verifies the
+	// copy, and the file is there only if the copy is right: whole and on disk. It
+	// refuses a path where something is. progress may be nil; it is told how much is
+	// done of how much, in no particular unit.
+	//
+	// A database that is no file of its own may refuse with nexus.CodeInvalid, and
+	// say in the hint with which program it is backed up.
+	Backup(ctx context.Context, path string, progress func(done, total int64)) (Backup, error)
+
 	// Close waits for calls under way and releases everything.
 	Close() error
 }
@@ -74,6 +84,14 @@ type Row interface {
 	Columns() []string
 	// Value returns the value as nil, int64, float64, string or []byte.
 	Value(column int) any
+}
+
+// Backup says what a backup is.
+type Backup struct {
+	Path   string           `json:"path"`
+	Bytes  int64            `json:"bytes"`
+	SHA256 string           `json:"sha256"` // of the file
+	Counts map[string]int64 `json:"counts"` // rows by table, without those of migrators
 }
 
 // Health is the state of a database.
