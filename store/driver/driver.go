@@ -68,6 +68,9 @@ type Conn interface {
 	// fn returns. An error of fn ends the query and is returned as it is.
 	Query(ctx context.Context, sql string, args []Arg, fn func(Row) error) error
 
+	// Catalog describes the schema as this connection sees it.
+	Catalog(ctx context.Context) (Catalog, error)
+
 	// Savepoint runs fn; if fn returns an error or panics, what it did is
 	// undone and the transaction goes on.
 	Savepoint(ctx context.Context, fn func() error) error
@@ -84,6 +87,26 @@ type Row interface {
 	Columns() []string
 	// Value returns the value as nil, int64, float64, string or []byte.
 	Value(column int) any
+}
+
+// Catalog is a schema.
+type Catalog struct {
+	Version int64   // the newest migration that is applied
+	Tables  []Table // without those of the database itself and of its migrator
+}
+
+// Table is a table with its columns, without those that are computed from others.
+type Table struct {
+	Name    string
+	Columns []Column
+}
+
+// Column is a column of a table.
+type Column struct {
+	Name    string
+	Type    string // as it was declared
+	NotNull bool
+	Default string // as SQL; empty if there is none
 }
 
 // Backup says what a backup is.
