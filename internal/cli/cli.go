@@ -139,7 +139,7 @@ It is created, and its schema brought up to date, by whatever command comes firs
 			a.planCommand(), a.importCommand(),
 		}},
 		{"database", "The database:", []*cobra.Command{
-			a.backupCommand(),
+			a.backupCommand(), a.exportCommand(),
 			a.migrateCommand(), a.tablesCommand(), a.healthCommand(), a.schemaCommand(), a.versionCommand(),
 		}},
 	} {
