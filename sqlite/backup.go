@@ -55,11 +55,14 @@ func (d *db) Backup(ctx context.Context, path string, progress func(done, total 
 	var was census
 	pages := int64(0)
 	err = d.readers.read(ctx, func(c *conn) error {
-		was, err = copySnapshot(ctx, c, draft.Path, func(done, total int64) {
+		look := func() (err error) {
+			was, err = takeCensus(ctx, c)
+			return err
+		}
+		return copySnapshot(ctx, c, draft.Path, look, func(done, total int64) {
 			pages = total
 			progress(done*copiedShare, pages*100)
 		})
-		return err
 	})
 	if err != nil {
 		return b, about(draft.Path, path, err)
@@ -124,18 +127,21 @@ func realPath(path string) string {
 	return path
 }
 
-// copySnapshot copies one state of a database to a file, and returns what is in
-// it.
-func copySnapshot(ctx context.Context, c *conn, path string, progress func(done, total int64)) (rows census, err error) {
+// copySnapshot copies one state of a database to a file. look is called before, and
+// sees that state.
+func copySnapshot(ctx context.Context, c *conn, path string, look func() error, progress func(done, total int64)) error {
 	if err := c.exec("BEGIN"); err != nil {
-		return rows, err
+		return err
 	}
 	c.inTx = true
 	defer c.rollback()
-	if rows, err = takeCensus(ctx, c); err != nil {
-		return rows, err
+	if _, err := text(ctx, c, "SELECT count(*) FROM sqlite_master"); err != nil { // from here on it is that state
+		return err
 	}
-	return rows, copyDatabase(ctx, c, path, progress)
+	if err := look(); err != nil {
+		return err
+	}
+	return copyDatabase(ctx, c, path, progress)
 }
 
 // copyDatabase copies the pages of a database, of which the connection has a read

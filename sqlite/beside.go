@@ -28,12 +28,12 @@ func (d *db) backUp(ctx context.Context, state *schemaState, rows census) (backu
 	if rows.empty() || d.memory {
 		return "", nil
 	}
-	return d.copyBeside(ctx, fmt.Sprintf("backup-v%d", state.version()), nil)
+	return d.copyBeside(ctx, fmt.Sprintf("backup-v%d", state.version()))
 }
 
 // copyBeside copies the database to a file beside it, whose name says what it is and
-// when it was made. check may look at the copy before it gets its name.
-func (d *db) copyBeside(ctx context.Context, what string, check func(path string, rows census) error) (_ backupFile, err error) {
+// when it was made. The caller holds the write lock.
+func (d *db) copyBeside(ctx context.Context, what string) (_ backupFile, err error) {
 	draft, err := disk.NewDraft(d.path + "." + what)
 	if err != nil {
 		return "", disk.Error(err)
@@ -48,14 +48,9 @@ func (d *db) copyBeside(ctx context.Context, what string, check func(path string
 		return "", err
 	}
 	defer func() { err = errors.Join(err, source.close()) }()
-	rows, err := copySnapshot(ctx, source, draft.Path, func(int64, int64) {})
+	err = copySnapshot(ctx, source, draft.Path, func() error { return nil }, func(int64, int64) {})
 	if err != nil {
-		return "", err
-	}
-	if check != nil {
-		if err := check(draft.Path, rows); err != nil {
-			return "", err
-		}
+		return "", about(draft.Path, d.path, err)
 	}
 	name := fmt.Sprintf("%s.%s-%s", d.path, what, d.options.Now().UTC().Format("20060102T150405Z"))
 	for n := 1; ; n++ {

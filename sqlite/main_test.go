@@ -31,6 +31,7 @@ var children = map[string]func(args []string) error{
 	"open-at-once":     childOpenAtOnce,
 	"read-twice":       childReadTwice,
 	"relative-path":    childRelativePath,
+	"restore":          childRestore,
 	"torture":          childTorture,
 	"torture-close":    childTortureClose,
 	"torture-migrate":  childTortureMigrate,

@@ -117,6 +117,16 @@ type Backup struct {
 	Counts map[string]int64 `json:"counts"` // rows by table, without those of migrators
 }
 
+// Restored says what putting a backup in place of a database has done.
+type Restored struct {
+	Database      string           `json:"database"`
+	From          string           `json:"from"`
+	Kept          string           `json:"kept,omitempty"` // the copy of the state that was replaced, if it had rows
+	Replaced      map[string]int64 `json:"replaced"`       // rows by table, before; empty if they could not be read
+	Counts        map[string]int64 `json:"counts"`         // rows by table, now
+	SchemaVersion int64            `json:"schema_version"` // of the backup; it has been brought up to date
+}
+
 // Health is the state of a database.
 type Health struct {
 	WAL           bool     `json:"wal"`            // the journal is a write-ahead log
