@@ -41,12 +41,15 @@ func TestRestore(t *testing.T) {
 	backup, what := newBackup(t)
 	before := content(t, backup)
 	for name, prepare := range map[string]func(t *testing.T, path string){
-		"into nothing":         func(*testing.T, string) {},
-		"into an empty file":   func(t *testing.T, path string) { script(t, path, "") },
-		"into an empty one":    func(t *testing.T, path string) { mustClose(t, open(t, path, nil)) },
-		"into one with rows":   func(t *testing.T, path string) { db := open(t, path, nil); create(t, db, "x"); mustClose(t, db) },
-		"into a Drizzle's":     func(t *testing.T, path string) { script(t, path, string(content(t, "testdata/drizzle.sql"))) },
-		"into one with tables": func(t *testing.T, path string) { mustClose(t, open(t, path, nil)); script(t, path, "CREATE TABLE mine (a)") },
+		"into nothing":       func(*testing.T, string) {},
+		"into an empty file": func(t *testing.T, path string) { script(t, path, "") },
+		"into an empty one":  func(t *testing.T, path string) { mustClose(t, open(t, path, nil)) },
+		"into one with rows": func(t *testing.T, path string) { db := open(t, path, nil); create(t, db, "x"); mustClose(t, db) },
+		"into a Drizzle's":   func(t *testing.T, path string) { script(t, path, string(content(t, "testdata/drizzle.sql"))) },
+		"into one with tables": func(t *testing.T, path string) {
+			mustClose(t, open(t, path, nil))
+			script(t, path, "CREATE TABLE mine (a)")
+		},
 		"into a larger one": func(t *testing.T, path string) {
 			mustClose(t, open(t, path, nil))
 			script(t, path, "CREATE TABLE big (a); WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 3000) INSERT INTO big SELECT hex(randomblob(500)) FROM n")
