@@ -27,9 +27,14 @@ func TestFormat(t *testing.T) {
 	db := newDB(t)
 	run(t, db, `INSERT INTO projects (id, name, mode, status, root_path, created_at, updated_at) VALUES ('p', 'P "1"', 'genesis', 'pending', '/', 1, 2.5)`,
 		"INSERT INTO agents (id, type, spawned_at, last_activity_at, tokens_used, worktree_path) VALUES ('a', x'00ff', 9e999, 1e300, 1.0, CAST(x'ff' AS TEXT))")
+	h, err := db.Health(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := fmt.Sprint(h.SchemaVersion)
 	got := strings.Split(export(t, db), "\n")
 	want := []string{
-		`{"nexus_export":1,"schema_version":4,"counts":{"agents":1,"checkpoints":0,"features":0,"idempotency_keys":0,"metrics":0,` +
+		`{"nexus_export":1,"schema_version":` + version + `,"counts":{"agents":1,"checkpoints":0,"features":0,"idempotency_keys":0,"metrics":0,` +
 			`"projects":1,"requirements":0,"sessions":0,"sub_features":0,"task_attempts":0,"tasks":0}}`,
 		`{"table":"projects","row":{"id":"p","name":"P \"1\"","description":null,"mode":"genesis","status":"pending","root_path":"/",` +
 			`"repository_url":null,"created_at":1,"updated_at":2.5,"completed_at":null,"revision":1,"plan_key":null}}`,

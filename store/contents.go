@@ -26,7 +26,7 @@ type ContentTable struct {
 	Added   []driver.Column // those that others have added, by name
 	Rows    int64
 
-	key string // the column by which rows are ordered
+	key string // the columns by which rows are ordered
 }
 
 // Names returns the names of all columns, in the order in which [Tx.Rows] has them.

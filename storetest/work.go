@@ -103,7 +103,7 @@ func (w *work) columns(r driver.Row) map[string]string {
 	shown := make(map[string]string)
 	for i, name := range r.Columns() {
 		switch {
-		case r.IsNull(i) || i == 0 || name == "epoch" || name == "id" || name == "request" || slices.Contains(derivedColumns, name):
+		case r.IsNull(i) || i == 0 || name == "epoch" || name == "held" || name == "id" || name == "request" || slices.Contains(derivedColumns, name):
 		case strings.HasSuffix(name, "_at"):
 			shown[name] = "+" + time.Unix(r.Int(i), 0).Sub(now).String()
 		case name == "lease_us":
