@@ -203,7 +203,9 @@ func TestKillInRestore(t *testing.T) {
 	states := map[string]int{}
 	for round := range 10 {
 		p := start(t, "", "restore", path, large, small)
-		p.line()
+		for range 1 + round%2 {
+			p.line()
+		}
 		time.Sleep(time.Duration(round) * 8 * time.Millisecond)
 		p.kill()
 		db := open(t, path, nil)
@@ -354,4 +356,32 @@ func TestRestoreIsCanceled(t *testing.T) {
 	mustBeAlone(t, path)
 	mustEqual(t, dump(t, path), before)
 	mustRestore(t, path, backup)
+}
+
+// A restore that is stopped between two of its steps is undone.
+func TestRestoreIsCanceledHalfWay(t *testing.T) {
+	t.Parallel()
+	backup := newDatabase(t)
+	script(t, backup, "CREATE TABLE big (a); WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 12000) INSERT INTO big SELECT hex(randomblob(500)) FROM n")
+	path := newDatabase(t)
+	db := open(t, path, nil)
+	create(t, db, "second")
+	ctx, cancel := context.WithCancel(background)
+	steps := 0
+	_, err := sqlite.Restore(ctx, path, backup, nil, true, func(done, total int64) {
+		if steps++; done > total/4 {
+			cancel()
+		}
+	})
+	wantCode(t, err, nexus.CodeCanceled)
+	if steps != 1 {
+		t.Errorf("it was stopped after %d steps", steps)
+	}
+	if ids := projectIDs(t, db); len(ids) != 2 {
+		t.Errorf("there are %v", ids)
+	}
+	create(t, db, "third") // the lock is free
+	mustClose(t, db)
+	mustBeAlone(t, path)
+	mustBeSound(t, path)
 }
