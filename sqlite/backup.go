@@ -2,108 +2,282 @@ package sqlite
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 
 	"zombiezen.com/go/sqlite"
+
+	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/internal/disk"
+	"github.com/seed-c8812374/nexus/store/driver"
 )
 
-// backupFile is the path of a copy of the database, or empty if none was
-// needed.
-type backupFile string
+// backupStep is how many pages are copied between two looks at the context: 4 MB.
+const backupStep = 1024
 
-func (b backupFile) remove() error {
-	if b == "" {
-		return nil
-	}
-	return os.Remove(string(b))
-}
+// Of the work of a backup, in hundredths, what is done when the pages are copied,
+// and when they are verified.
+const (
+	copiedShare   = 40
+	verifiedShare = 90
+)
 
-// backUp copies the database to a file beside it, unless it has no rows. The
-// caller holds the write lock and has not written yet, so the copy is what the
-// database is.
-func (d *db) backUp(ctx context.Context, state *schemaState, rows census) (_ backupFile, err error) {
-	if rows.empty() || d.memory {
-		return "", nil
+// Backup implements driver.DB with SQLite's backup API within a read transaction.
+//
+// Without that, each commit of another connection would make SQLite begin again,
+// and under a steady writer it would never end; within it, all pages are of one
+// moment, and nobody waits. VACUUM INTO is of one moment too, but writes every row
+// anew: it says nothing on the way, cannot be stopped between two steps, and does
+// not keep the numbers of rows, on which another program may rely.
+func (d *db) Backup(ctx context.Context, path string, progress func(done, total int64)) (b driver.Backup, err error) {
+	if err := d.mayBackUpTo(path); err != nil {
+		return b, err
 	}
-	partial, err := d.newPartialFile()
+	if progress == nil {
+		progress = func(int64, int64) {}
+	}
+	draft, err := disk.NewDraft(path)
 	if err != nil {
-		return "", err
+		return b, disk.Error(err)
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, os.Remove(partial))
+			err = errors.Join(err, discard(draft))
 		}
 	}()
-	source, err := d.connect(ctx)
+	var was census
+	pages := int64(0)
+	err = d.readers.read(ctx, func(c *conn) error {
+		look := func() (err error) {
+			was, err = takeCensus(ctx, c)
+			return err
+		}
+		return copySnapshot(ctx, c, draft.Path, look, func(done, total int64) {
+			pages = total
+			progress(done*copiedShare, pages*100)
+		})
+	})
 	if err != nil {
-		return "", err
+		return b, about(draft.Path, path, err)
 	}
-	defer func() { err = errors.Join(err, source.close()) }()
-	if err := copyDatabase(source.sq, partial); err != nil {
-		return "", classify(partial, err)
+	if err := d.verifyBackup(ctx, draft.Path, was); err != nil {
+		return b, about(draft.Path, path, err)
 	}
-	if err := syncFile(partial); err != nil {
-		return "", err
+	progress(pages*verifiedShare, pages*100)
+	if b.Bytes, b.SHA256, err = digest(ctx, draft.Path); err != nil {
+		return b, err
 	}
-	return d.nameBackup(partial, state.version())
+	switch err := draft.Publish(path); {
+	case errors.Is(err, fs.ErrExist): // since it was looked for
+		return b, disk.Exists(path)
+	case err != nil:
+		return b, disk.Error(err)
+	}
+	progress(pages*100, pages*100)
+	b.Path, b.Counts = path, was.counts()
+	return b, nil
 }
 
-// newPartialFile creates an empty file for a backup that is not complete. It has
-// another name than a complete one, so that nobody takes it for that when the
-// process is killed in between.
-func (d *db) newPartialFile() (string, error) {
-	file, err := os.CreateTemp(filepath.Dir(d.path), filepath.Base(d.path)+".backup-*.partial") // for its owner only
-	if err != nil {
-		return "", fileError(err)
+// mayBackUpTo refuses the database itself, its log, and any file that exists.
+func (d *db) mayBackUpTo(path string) error {
+	if path != "" && isDatabase(path, d.path) {
+		return &nexus.Error{
+			Code: nexus.CodeInvalid, Message: fmt.Sprintf("%s is the database itself, or belongs to it", path),
+			Hint: "nothing was written; name another file",
+		}
 	}
-	return file.Name(), fileError(file.Close())
+	return disk.MayCreate(path)
 }
 
-// nameBackup gives a complete backup its name.
-func (d *db) nameBackup(partial string, version int64) (backupFile, error) {
-	name := fmt.Sprintf("%s.backup-v%d-%s", d.path, version, d.options.Now().UTC().Format("20060102T150405Z"))
-	for n := 1; ; n++ {
-		path := name
-		if n > 1 {
-			path = fmt.Sprintf("%s-%d", name, n)
-		}
-		// Unlike Rename, Link never replaces a file.
-		err := os.Link(partial, path)
-		if errors.Is(err, fs.ErrExist) {
-			continue
-		}
-		if err != nil { // the file system has no links
-			err = os.Rename(partial, path)
-		} else {
-			err = os.Remove(partial)
-		}
-		return backupFile(path), fileError(errors.Join(err, syncFolder(filepath.Dir(path))))
+// isDatabase reports whether path is a database, or a file that SQLite may keep
+// beside it, under whatever name.
+func isDatabase(path, database string) bool {
+	info, err := os.Stat(path)
+	other, otherErr := os.Stat(database)
+	if err == nil && otherErr == nil && os.SameFile(info, other) {
+		return true
 	}
+	path, database = realPath(path), realPath(database)
+	for _, suffix := range []string{"", "-wal", "-shm", "-journal"} {
+		if path == database+suffix {
+			return true
+		}
+	}
+	return false
 }
 
-func copyDatabase(source *sqlite.Conn, path string) (err error) {
+// realPath is a path without links, also of a file that does not exist.
+func realPath(path string) string {
+	if full, err := filepath.Abs(path); err == nil {
+		path = full
+	}
+	if file, err := filepath.EvalSymlinks(path); err == nil {
+		return file
+	}
+	if folder, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+		return filepath.Join(folder, filepath.Base(path))
+	}
+	return path
+}
+
+// copySnapshot copies one state of a database to a file. look is called before, and
+// sees that state.
+func copySnapshot(ctx context.Context, c *conn, path string, look func() error, progress func(done, total int64)) error {
+	if err := c.exec("BEGIN"); err != nil {
+		return err
+	}
+	c.inTx = true
+	defer c.rollback()
+	if _, err := text(ctx, c, "SELECT count(*) FROM sqlite_master"); err != nil { // from here on it is that state
+		return err
+	}
+	if err := look(); err != nil {
+		return err
+	}
+	return copyDatabase(ctx, c, path, progress)
+}
+
+// copyDatabase copies the pages of a database, of which the connection has a read
+// transaction open, to a file.
+func copyDatabase(ctx context.Context, source *conn, path string, progress func(done, total int64)) (err error) {
 	target, err := openHandle(path, sqlite.OpenReadWrite)
 	if err != nil {
-		return err
+		return classify(path, err)
 	}
-	defer func() { err = errors.Join(err, closeHandle(target)) }()
-	backup, err := sqlite.NewBackup(target, "main", source, "main")
+	defer func() { err = errors.Join(err, classify(path, closeHandle(target))) }()
+	// The file is worth nothing until it is whole, and whoever gives it its name
+	// waits for the disk.
+	for _, pragma := range []string{"PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF"} {
+		if err := runPragma(target, pragma); err != nil {
+			return classify(path, err)
+		}
+	}
+	backup, err := sqlite.NewBackup(target, "main", source.sq, "main")
+	if err != nil {
+		return classify(path, err)
+	}
+	defer func() { err = errors.Join(err, backup.Close()) }()
+	return copyPages(ctx, backup, path, progress)
+}
+
+func runPragma(sq *sqlite.Conn, pragma string) error {
+	stmt, _, err := sq.PrepareTransient(pragma)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, backup.Close()) }()
-	_, err = backup.Step(-1)
+	_, err = stmt.Step()
+	return errors.Join(err, stmt.Finalize())
+}
+
+// copyPages does all the steps of a backup.
+func copyPages(ctx context.Context, backup *sqlite.Backup, path string, progress func(done, total int64)) error {
+	for {
+		if ctx.Err() != nil {
+			return canceled(ctx)
+		}
+		more, err := backup.Step(backupStep)
+		if err != nil {
+			return classify(path, err)
+		}
+		total := int64(backup.PageCount())
+		progress(total-int64(backup.Remaining()), total)
+		if !more {
+			return nil
+		}
+	}
+}
+
+// verifyBackup reads all of a copy: its pages are undamaged, and it has the rows
+// that were in the snapshot.
+func (d *db) verifyBackup(ctx context.Context, path string, want census) (err error) {
+	var problem string
+	var got census
+	err = readAlone(ctx, path, d.options, func(c *conn) error {
+		if problem, err = damage(ctx, c); err != nil || problem != "" {
+			return err
+		}
+		got, err = takeCensus(ctx, c)
+		return err
+	})
+	switch {
+	case err != nil:
+		return err
+	case problem != "":
+	case got.orphans != want.orphans:
+		problem = fmt.Sprintf("%d rows refer to nothing, not %d", got.orphans, want.orphans)
+	case !maps.Equal(got.rows, want.rows):
+		problem = "it has not the rows that the database has"
+	default:
+		return nil
+	}
+	return &nexus.Error{
+		Code: nexus.CodeCorrupt, Message: fmt.Sprintf("a copy of %s is damaged, so it is likely damaged itself: %s", d.path, problem),
+		Hint: "no backup was made, and nothing was changed; copy the file and its -wal before anything else, then bring back an earlier backup",
+	}
+}
+
+// readAlone runs fn on a file that nobody else has open. Nothing is created beside
+// it.
+func readAlone(ctx context.Context, path string, o Options, fn func(*conn) error) (err error) {
+	o.ReadOnly = true
+	c, err := (&db{path: path, options: o}).connectTo(ctx, immutableName(path), sqlite.OpenReadOnly|sqlite.OpenURI)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	defer c.watch(ctx)()
+	return fn(c)
+}
+
+// damage returns the first finding of SQLite's own check, or nothing.
+func damage(ctx context.Context, c *conn) (string, error) {
+	found, err := text(ctx, c, "PRAGMA integrity_check(1)")
+	if nexus.CodeOf(err) == nexus.CodeCorrupt {
+		return err.Error(), nil
+	}
+	if found == "ok" {
+		found = ""
+	}
+	return found, err
+}
+
+// digest returns the size and SHA-256 of a file.
+func digest(ctx context.Context, path string) (size int64, sum string, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return 0, "", disk.Error(err)
+	}
+	defer file.Close()
+	hash := sha256.New()
+	for {
+		if ctx.Err() != nil {
+			return 0, "", canceled(ctx)
+		}
+		n, err := io.CopyN(hash, file, backupStep*4096)
+		size += n
+		switch {
+		case errors.Is(err, io.EOF):
+			return size, hex.EncodeToString(hash.Sum(nil)), nil
+		case err != nil:
+			return 0, "", disk.Error(err)
+		}
+	}
+}
+
+// about gives an error that speaks of a draft the name that the file was to have.
+func about(draft, path string, err error) error {
+	var e *nexus.Error
+	if errors.As(err, &e) && e.Code == nexus.CodeFull {
+		full(e, path)
+	}
 	return err
 }
 
-func syncFile(path string) error {
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return fileError(err)
-	}
-	return fileError(errors.Join(file.Sync(), file.Close()))
-}
+func discard(draft disk.Draft) error { return disk.Error(draft.Discard()) }

@@ -197,6 +197,8 @@ func (s *stmt) bind(args []driver.Arg) {
 			s.BindFloat(i+1, a.Float)
 		case driver.KindText:
 			s.BindText(i+1, a.Text)
+		case driver.KindBlob:
+			s.BindBytes(i+1, []byte(a.Text))
 		case driver.KindNull: // as it is after release
 		}
 	}

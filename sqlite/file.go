@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/internal/disk"
 )
 
 // Files and folders that Nexus creates are for their owner only. SQLite gives
@@ -36,7 +37,7 @@ func (d *db) prepareFile() error {
 	case err == nil:
 		return d.checkFile(info)
 	case !errors.Is(err, fs.ErrNotExist):
-		return fileError(err)
+		return disk.Error(err)
 	case d.options.ReadOnly:
 		return &nexus.Error{
 			Code: nexus.CodeIO, Message: fmt.Sprintf("%s does not exist", d.path),
@@ -44,16 +45,16 @@ func (d *db) prepareFile() error {
 		}
 	}
 	if err := os.MkdirAll(filepath.Dir(d.path), folderMode); err != nil {
-		return fileError(err)
+		return disk.Error(err)
 	}
 	file, err := os.OpenFile(d.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode)
 	if errors.Is(err, fs.ErrExist) {
 		return nil // another process was faster
 	}
 	if err != nil {
-		return fileError(err)
+		return disk.Error(err)
 	}
-	return fileError(file.Close())
+	return disk.Error(file.Close())
 }
 
 func (d *db) checkFile(info fs.FileInfo) error {
@@ -90,26 +91,6 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// fileError says what a failed call of the operating system means.
-func fileError(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, fs.ErrPermission), isReadOnlyFileSystem(err):
-		return &nexus.Error{
-			Code: nexus.CodeReadOnly, Message: "no permission", Err: err,
-			Hint: "check the permissions of the file and its folder",
-		}
-	case isNoSpace(err):
-		return &nexus.Error{
-			Code: nexus.CodeFull, Message: "no space is left", Err: err,
-			Hint: "nothing was changed; free some space and try again",
-		}
-	default:
-		return &nexus.Error{Code: nexus.CodeIO, Message: "the file cannot be opened", Err: err}
-	}
-}
-
 // privateFile returns a path in a new folder that nobody else can read, and the
 // function that removes it.
 func privateFile() (path string, remove func() error, err error) {
@@ -120,7 +101,7 @@ func privateFile() (path string, remove func() error, err error) {
 	}
 	folder, err := os.MkdirTemp(parent, "nexus-memory-")
 	if err != nil {
-		return "", nil, fileError(err)
+		return "", nil, disk.Error(err)
 	}
 	return filepath.Join(folder, "nexus.db"), func() error { return os.RemoveAll(folder) }, nil
 }

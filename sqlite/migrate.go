@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/seed-c8812374/nexus"
@@ -300,6 +301,14 @@ func (n census) check(before census) error {
 			"the migration left %d rows that refer to nothing; it was undone", n.orphans-before.orphans)
 	}
 	return nil
+}
+
+// counts returns the rows of each table, without those of the database itself and of
+// migrators.
+func (n census) counts() map[string]int64 {
+	counts := maps.Clone(n.rows)
+	maps.DeleteFunc(counts, func(table string, _ int64) bool { return internalTable(table) })
+	return counts
 }
 
 // quoteName quotes a name for SQL.

@@ -177,6 +177,10 @@ func (d *db) connect(ctx context.Context) (*conn, error) {
 	if d.fixed && d.frozen() {
 		name, flags = immutableName(d.path), sqlite.OpenReadOnly|sqlite.OpenURI
 	}
+	return d.connectTo(ctx, name, flags)
+}
+
+func (d *db) connectTo(ctx context.Context, name string, flags sqlite.OpenFlags) (*conn, error) {
 	sq, err := openHandle(name, flags)
 	if err != nil {
 		return nil, classify(d.path, err)

@@ -122,6 +122,18 @@ func (db *DB) Health(ctx context.Context, deep bool) (driver.Health, error) {
 	return db.driver.Health(ctx, deep)
 }
 
+// Backup writes a copy of one state of the database to a new file at path, while
+// other programs and this one go on writing. What was acknowledged before the call
+// is in it. The copy is verified, and the file is there only if it is right, whole
+// and on disk. progress may be nil; it is told how much is done of how much.
+//
+// Codes: CodeExists if there is a file at path, CodeInvalid if it is the database
+// itself, CodeFull, CodeIO, CodeReadOnly, CodeCanceled, and CodeCorrupt if the
+// database is damaged. After any of them nothing is left at path.
+func (db *DB) Backup(ctx context.Context, path string, progress func(done, total int64)) (driver.Backup, error) {
+	return db.driver.Backup(ctx, path, progress)
+}
+
 // Close waits for the calls under way and closes the database. Later calls
 // return nexus.CodeClosed; closing again does nothing. It must not be called from
 // within a function given to InTx or View, for which it would wait.

@@ -103,6 +103,8 @@ func (c txConn) Savepoint(ctx context.Context, fn func() error) error {
 	return c.tx.InTx(ctx, func(*store.Tx) error { return fn() })
 }
 
+func (c txConn) Catalog(ctx context.Context) (driver.Catalog, error) { return c.tx.Catalog(ctx) }
+
 func values(args []driver.Arg) []any {
 	all := make([]any, len(args))
 	for i, a := range args {

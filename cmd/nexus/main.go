@@ -15,6 +15,7 @@ import (
 	"github.com/seed-c8812374/nexus/internal/migration"
 	"github.com/seed-c8812374/nexus/sqlite"
 	"github.com/seed-c8812374/nexus/store"
+	"github.com/seed-c8812374/nexus/store/driver"
 )
 
 // version is set when a release is linked.
@@ -60,6 +61,12 @@ func (databases) Migrations(ctx context.Context, s cli.Settings) ([]migration.St
 
 func (databases) MigrateDown(ctx context.Context, s cli.Settings, all bool) ([]migration.Status, error) {
 	return sqlite.MigrateDown(ctx, s.Path, options(s), all)
+}
+
+func (databases) Restore(
+	ctx context.Context, s cli.Settings, from string, replace bool, progress func(done, total int64),
+) (*driver.Restored, error) {
+	return sqlite.Restore(ctx, s.Path, from, options(s), replace, progress)
 }
 
 func options(s cli.Settings) *sqlite.Options {

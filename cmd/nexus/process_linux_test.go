@@ -42,9 +42,17 @@ func TestFullDisk(t *testing.T) {
 	create.Stdin = strings.NewReader(strings.Repeat("x", 100_000))
 	fail(t, create, 13, "nexus: no space is left for ./data/nexus.db…; nothing was changed, and what was stored before is safe; free some space and try again")
 	fail(t, program(t, folder, "--db", "new.db", "tables"), 13, "nexus: no space is left…; free some space and try again")
+	elsewhere := t.TempDir()
+	succeed(t, program(t, elsewhere, "project", "create", "Shop", "--id", "p1"))
+	backup := []string{"backup", filepath.Join(folder, "copy.db")}
+	fail(t, program(t, elsewhere, backup...), 13, "nexus: no space is left for …/copy.db…; nothing was changed, and what was stored before is safe; free some space and try again")
+	if left, err := filepath.Glob(filepath.Join(folder, "copy.db*")); err != nil || len(left) > 0 {
+		t.Errorf("of the backup %v is left, %v", left, err)
+	}
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}
+	succeed(t, program(t, elsewhere, backup...))
 	wantIDs(t, folder, "p1")
 	succeed(t, program(t, folder, "project", "create", "Blog", "--id", "p2"))
 	wantIDs(t, folder, "p1", "p2")

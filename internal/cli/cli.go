@@ -20,6 +20,7 @@ import (
 	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/internal/migration"
 	"github.com/seed-c8812374/nexus/store"
+	"github.com/seed-c8812374/nexus/store/driver"
 )
 
 // DefaultPath is the database if neither --db nor DATABASE_PATH names one.
@@ -53,6 +54,7 @@ type Database interface {
 	Open(context.Context, Settings) (*store.DB, error)
 	Migrations(context.Context, Settings) ([]migration.Status, error)
 	MigrateDown(ctx context.Context, s Settings, all bool) ([]migration.Status, error)
+	Restore(ctx context.Context, s Settings, from string, replace bool, progress func(done, total int64)) (*driver.Restored, error)
 }
 
 // Run runs one command and returns its exit code.
@@ -141,7 +143,8 @@ It is created, and its schema brought up to date, by whatever command comes firs
 			a.planCommand(), a.importCommand(),
 		}},
 		{"database", "The database:", []*cobra.Command{
-			a.migrateCommand(), a.tablesCommand(), a.healthCommand(), a.schemaCommand(), a.versionCommand(),
+			a.backupCommand(), a.restoreCommand(), a.exportCommand(),
+			a.migrateCommand(), a.tablesCommand(), a.healthCommand(), a.doctorCommand(), a.schemaCommand(), a.versionCommand(),
 		}},
 	} {
 		root.AddGroup(&cobra.Group{ID: section.id, Title: section.title})

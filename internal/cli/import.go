@@ -17,11 +17,11 @@ import (
 
 func (a *app) importCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "import", Short: "Take over the work of another tool",
-		Example: "  nexus import taskmaster .taskmaster/tasks/tasks.json",
+		Use: "import", Short: "Take over an export, or the work of another tool",
+		Example: "  nexus import taskmaster .taskmaster/tasks/tasks.json\n  nexus --db new.db import jsonl export.jsonl",
 		Args:    cobra.ArbitraryArgs, RunE: group,
 	}
-	cmd.AddCommand(a.importTaskmasterCommand())
+	cmd.AddCommand(a.importTaskmasterCommand(), a.importJSONLCommand())
 	return cmd
 }
 

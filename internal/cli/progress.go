@@ -64,6 +64,9 @@ func (p *progress) report(rows, total int) {
 	}
 }
 
+// report64 is report for what is counted in bytes or pages.
+func (p *progress) report64(done, total int64) { p.report(int(done), int(total)) }
+
 // draw is called with mu held. That a bar cannot be drawn is no reason to stop.
 func (p *progress) draw() {
 	size := p.total

@@ -38,8 +38,8 @@ type stateExport struct {
 	last     []byte // what was written
 }
 
-// exported is what it prints with --json.
-type exported struct {
+// stateExported is what it prints with --json.
+type stateExported struct {
 	ProjectID string `json:"project_id"`
 	File      string `json:"file,omitempty"`
 	Changed   bool   `json:"changed"`            // the file was written, because it was not as it is now
@@ -132,7 +132,7 @@ func (x *stateExport) export(ctx context.Context, say bool) error {
 	if err != nil {
 		return err
 	}
-	result := exported{ProjectID: x.project, File: x.file}
+	result := stateExported{ProjectID: x.project, File: x.file}
 	if x.file == "" {
 		result.Changed, result.Markdown = true, string(text)
 		return x.app.print(result, func(out io.Writer) error {

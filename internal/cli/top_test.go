@@ -20,6 +20,7 @@ import (
 	"github.com/seed-c8812374/nexus/internal/migration"
 	"github.com/seed-c8812374/nexus/sqlite"
 	"github.com/seed-c8812374/nexus/store"
+	"github.com/seed-c8812374/nexus/store/driver"
 )
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -286,6 +287,10 @@ func (m memory) Open(ctx context.Context, s Settings) (*store.DB, error) {
 func (memory) Migrations(context.Context, Settings) ([]migration.Status, error) { return nil, nil }
 
 func (memory) MigrateDown(context.Context, Settings, bool) ([]migration.Status, error) {
+	return nil, nil
+}
+
+func (memory) Restore(context.Context, Settings, string, bool, func(done, total int64)) (*driver.Restored, error) {
 	return nil, nil
 }
 

@@ -9,6 +9,7 @@ const (
 	KindInt
 	KindFloat
 	KindText
+	KindBlob // of other programs; no column of ours is one
 )
 
 // Arg is an argument of a statement. Unlike an any, it costs no allocation. Two
@@ -17,7 +18,7 @@ type Arg struct {
 	Kind  Kind
 	Int   int64
 	Float float64
-	Text  string
+	Text  string // the bytes, also of a blob
 }
 
 // Null returns NULL.
@@ -32,6 +33,9 @@ func Float(f float64) Arg { return Arg{Kind: KindFloat, Float: f} }
 // Text returns a text.
 func Text[S ~string](s S) Arg { return Arg{Kind: KindText, Text: string(s)} }
 
+// Blob returns a sequence of bytes.
+func Blob(b []byte) Arg { return Arg{Kind: KindBlob, Text: string(b)} }
+
 // TextOrNull returns a text, or NULL if it is empty.
 func TextOrNull[S ~string](s S) Arg {
 	if s == "" {
@@ -40,7 +44,7 @@ func TextOrNull[S ~string](s S) Arg {
 	return Text(s)
 }
 
-// Value returns the argument as nil, int64, float64 or string.
+// Value returns the argument as nil, int64, float64, string or []byte.
 func (a Arg) Value() any {
 	switch a.Kind {
 	case KindInt:
@@ -49,6 +53,8 @@ func (a Arg) Value() any {
 		return a.Float
 	case KindText:
 		return a.Text
+	case KindBlob:
+		return []byte(a.Text)
 	default:
 		return nil
 	}

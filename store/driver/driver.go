@@ -44,6 +44,16 @@ type DB interface {
 	// Schema returns the statements that create everything in the database.
 	Schema(ctx context.Context) ([]string, error)
 
+	// Backup writes a copy of one state of the database to a new file at path, while
+	// others read and write; that state is not older than the call. It verifies the
+	// copy, and the file is there only if the copy is right: whole and on disk. It
+	// refuses a path where something is. progress may be nil; it is told how much is
+	// done of how much, in no particular unit.
+	//
+	// A database that is no file of its own may refuse with nexus.CodeInvalid, and
+	// say in the hint with which program it is backed up.
+	Backup(ctx context.Context, path string, progress func(done, total int64)) (Backup, error)
+
 	// Close waits for calls under way and releases everything.
 	Close() error
 }
@@ -57,6 +67,9 @@ type Conn interface {
 	// Query runs a statement and calls fn with each row. The row is valid until
 	// fn returns. An error of fn ends the query and is returned as it is.
 	Query(ctx context.Context, sql string, args []Arg, fn func(Row) error) error
+
+	// Catalog describes the schema as this connection sees it.
+	Catalog(ctx context.Context) (Catalog, error)
 
 	// Savepoint runs fn; if fn returns an error or panics, what it did is
 	// undone and the transaction goes on.
@@ -85,6 +98,44 @@ type Remaker interface {
 
 	// Remake makes it again, all or nothing.
 	Remake(ctx context.Context) error
+}
+
+// Catalog is a schema.
+type Catalog struct {
+	Version int64   // the newest migration that is applied
+	Tables  []Table // without those of the database itself and of its migrator
+}
+
+// Table is a table with its columns, without those that are computed from others.
+type Table struct {
+	Name    string
+	Columns []Column
+}
+
+// Column is a column of a table.
+type Column struct {
+	Name    string
+	Type    string // as it was declared
+	NotNull bool
+	Default string // as SQL; empty if there is none
+}
+
+// Backup says what a backup is.
+type Backup struct {
+	Path   string           `json:"path"`
+	Bytes  int64            `json:"bytes"`
+	SHA256 string           `json:"sha256"` // of the file
+	Counts map[string]int64 `json:"counts"` // rows by table, without those of migrators
+}
+
+// Restored says what putting a backup in place of a database has done.
+type Restored struct {
+	Database      string           `json:"database"`
+	From          string           `json:"from"`
+	Kept          string           `json:"kept,omitempty"` // the copy of the state that was replaced, if it had rows
+	Replaced      map[string]int64 `json:"replaced"`       // rows by table, before; empty if they could not be read
+	Counts        map[string]int64 `json:"counts"`         // rows by table, now
+	SchemaVersion int64            `json:"schema_version"` // of the backup; it has been brought up to date
 }
 
 // Health is the state of a database.

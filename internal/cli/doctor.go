@@ -1,0 +1,106 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/store"
+)
+
+// diagnosed is what doctor prints with --json.
+type diagnosed struct {
+	Well     bool            `json:"well"`
+	Findings []nexus.Finding `json:"findings"`         // what is not as it should be, now
+	Mended   []nexus.Finding `json:"mended,omitempty"` // what was not, before --fix
+	Backup   string          `json:"backup,omitempty"` // made before anything was mended
+}
+
+func (a *app) doctorCommand() *cobra.Command {
+	fix := false
+	cmd := &cobra.Command{
+		Use: "doctor", Short: "Say what is wrong with the database, and put it right", Args: noArgs,
+		Long: `Look for what is not as it should be: damage, what is missing of the schema, rows that
+refer to nothing, counts and edges that do not follow from the tasks, cycles, text that is
+no JSON, times in the future. For each it says what is safe to do next.
+
+With --fix it makes a backup, and then puts right what follows from the rest of the data,
+all or nothing. What a person has to decide stays as it is. The exit code is 15 while
+something is left.`,
+		Example: "  nexus doctor\n  nexus doctor --fix --json",
+	}
+	cmd.Flags().BoolVar(&fix, "fix", false, "make a backup, and put right what can be")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		var d diagnosed
+		err := a.withDB(cmd.Context(), func(db *store.DB) (err error) {
+			if d.Findings, err = db.Diagnose(cmd.Context()); err != nil {
+				return err
+			}
+			if !fix || !slices.ContainsFunc(d.Findings, func(f nexus.Finding) bool { return f.Mendable }) {
+				return nil
+			}
+			path := fmt.Sprintf("%s.backup-doctor-%s", a.path(), a.Now().UTC().Format("20060102T150405Z"))
+			backup, err := db.Backup(cmd.Context(), path, nil)
+			if err != nil {
+				return err
+			}
+			d.Backup = backup.Path
+			before, err := db.Mend(cmd.Context())
+			if err != nil {
+				return err
+			}
+			for _, f := range before {
+				if f.Mendable {
+					d.Mended = append(d.Mended, f)
+				}
+			}
+			d.Findings, err = db.Diagnose(cmd.Context())
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		d.Well = len(d.Findings) == 0
+		d.Findings = append([]nexus.Finding{}, d.Findings...)
+		if err := a.print(d, d.write); err != nil || d.Well {
+			return err
+		}
+		return &nexus.Error{
+			Code: nexus.CodeCorrupt, Message: fmt.Sprintf("%s is not well", a.path()),
+			Hint: "standard output says what is wrong, and what is safe to do next",
+		}
+	}
+	return cmd
+}
+
+func (d *diagnosed) write(out io.Writer) error {
+	if d.Backup != "" {
+		fmt.Fprintf(out, "Backed up to %s.\n", oneLine(d.Backup))
+	}
+	rows := [][]string{}
+	list := func(state string, findings []nexus.Finding) {
+		for _, f := range findings {
+			next := f.Hint
+			if state == "mended" {
+				next = ""
+			}
+			rows = append(rows, []string{f.Check, state, fmt.Sprint(f.Count), f.Message + strings.TrimSuffix(": "+strings.Join(f.IDs, ", "), ": "), next})
+		}
+	}
+	list("mended", d.Mended)
+	list("found", d.Findings)
+	if len(rows) > 0 {
+		if err := table(out, []string{"CHECK", "STATE", "NUMBER", "WHAT", "NEXT"}, rows); err != nil {
+			return err
+		}
+	}
+	if d.Well {
+		_, err := fmt.Fprintln(out, "All is well.")
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,333 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/store/driver"
+)
+
+// Contents describes what a database holds, as far as it does not follow from
+// something else in it.
+type Contents struct {
+	Version int64          // of the schema
+	Tables  []ContentTable // the nine, and Nexus's own; parents before children
+	Others  []string       // tables of users and other programs that hold rows
+}
+
+// ContentTable is a table of [Contents].
+type ContentTable struct {
+	Name    string
+	Columns []driver.Column // Nexus's, in its order
+	Added   []driver.Column // those that others have added, by name
+	Rows    int64
+
+	key string // the columns by which rows are ordered
+}
+
+// Names returns the names of all columns, in the order in which [Tx.Rows] has them.
+func (t *ContentTable) Names() (names []string) {
+	for _, c := range slices.Concat(t.Columns, t.Added) {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+// ownTables are Nexus's own tables. Of these, task_dependencies follows from the
+// tasks, and replaced_tasks has nothing between two statements.
+var ownTables = []struct {
+	name, key string
+	columns   []string
+	derived   bool
+}{
+	{"task_attempts", "epoch", []string{
+		"epoch", "task_id", "agent_id", "claimed_us", "lease_us", "lease_until_us", "process", "progress", "ended_us",
+		"outcome", "reason", "evidence",
+	}, false},
+	{"idempotency_keys", "key", []string{"key", "request", "result", "created_us"}, false},
+	{"session_log", "session_id, number", []string{"session_id", "number", "at_us", "kind", "author", "text"}, false},
+	{"task_dependencies", "", nil, true},
+	{"replaced_tasks", "", nil, true},
+}
+
+// Catalog describes the schema.
+func (tx *Tx) Catalog(ctx context.Context) (driver.Catalog, error) { return tx.conn.Catalog(ctx) }
+
+// Contents describes what the database holds.
+func (tx *Tx) Contents(ctx context.Context) (*Contents, error) {
+	catalog, err := tx.conn.Catalog(ctx)
+	if err != nil {
+		return nil, err
+	}
+	contents := &Contents{Version: catalog.Version}
+	known := make(map[string]bool)
+	for _, kind := range nexus.Kinds() {
+		known[kind.Table()] = true
+		names, derived := contentColumns(kind)
+		if err := contents.add(ctx, tx.conn, &catalog, kind.Table(), "id", names, derived); err != nil {
+			return nil, err
+		}
+	}
+	for _, own := range ownTables {
+		known[own.name] = true
+		if !own.derived {
+			if err := contents.add(ctx, tx.conn, &catalog, own.name, own.key, own.columns, nil); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, t := range catalog.Tables {
+		if known[t.Name] {
+			continue
+		}
+		if rows, err := countRows(ctx, tx.conn, t.Name); err != nil {
+			return nil, err
+		} else if rows > 0 {
+			contents.Others = append(contents.Others, t.Name)
+		}
+	}
+	return contents, nil
+}
+
+// contentColumns returns the names of the columns of an entity that are contents,
+// and of those that are not, because they follow from others. When the tasks of a
+// feature last changed cannot be known again.
+func contentColumns(kind nexus.Kind) (names, derived []string) {
+	for _, c := range Columns(kind) {
+		names = append(names, c.Name)
+	}
+	for _, c := range DerivedColumns(kind) {
+		if c.Name == "tasks_changed_us" {
+			names = append(names, c.Name)
+		} else {
+			derived = append(derived, c.Name)
+		}
+	}
+	return names, derived
+}
+
+func (c *Contents) add(ctx context.Context, conn driver.Conn, catalog *driver.Catalog, name, key string, columns, derived []string) error {
+	i := slices.IndexFunc(catalog.Tables, func(t driver.Table) bool { return t.Name == name })
+	if i < 0 {
+		return nexus.Errorf(nexus.CodeCorrupt, "the database has no table %s", name)
+	}
+	t := ContentTable{Name: name, key: key}
+	place := func(c driver.Column) int { return slices.Index(columns, c.Name) }
+	for _, column := range catalog.Tables[i].Columns {
+		switch {
+		case slices.Contains(derived, column.Name):
+		case place(column) >= 0:
+			t.Columns = append(t.Columns, column)
+		default:
+			t.Added = append(t.Added, column)
+		}
+	}
+	slices.SortFunc(t.Columns, func(a, b driver.Column) int { return cmp.Compare(place(a), place(b)) })
+	slices.SortFunc(t.Added, func(a, b driver.Column) int { return cmp.Compare(a.Name, b.Name) })
+	var err error
+	t.Rows, err = countRows(ctx, conn, name)
+	c.Tables = append(c.Tables, t)
+	return err
+}
+
+func countRows(ctx context.Context, c driver.Conn, table string) (rows int64, err error) {
+	err = c.Query(ctx, "SELECT count(*) FROM "+quoteName(table), nil, func(r driver.Row) error {
+		rows = r.Int(0)
+		return nil
+	})
+	return rows, err
+}
+
+// Rows calls fn with each row of a table, as it is stored, ordered by its primary
+// key. The row is valid until fn returns.
+func (tx *Tx) Rows(ctx context.Context, t *ContentTable, fn func(row []driver.Arg) error) error {
+	names := t.Names()
+	row := make([]driver.Arg, len(names))
+	sql := "SELECT " + quotedNames(names) + " FROM " + t.Name + " ORDER BY " + t.key
+	return tx.conn.Query(ctx, sql, nil, func(r driver.Row) error {
+		for i := range row {
+			switch v := r.Value(i).(type) {
+			case int64:
+				row[i] = driver.Int(v)
+			case float64:
+				row[i] = driver.Float(v)
+			case string:
+				row[i] = driver.Text(v)
+			case []byte:
+				row[i] = driver.Blob(v)
+			case nil:
+				row[i] = driver.Null()
+			default:
+				return nexus.Errorf(nexus.CodeInternal, "a value of %s is a %T", t.Name, v)
+			}
+		}
+		return fn(row)
+	})
+}
+
+// quoteName quotes the name of a table or column that others have chosen.
+func quoteName(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+func quotedNames(names []string) string {
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = quoteName(name)
+	}
+	return strings.Join(quoted, ", ")
+}
+
+// Loader fills an empty database with rows as they were in another. It is for one
+// goroutine, within its transaction.
+type Loader struct {
+	conn     driver.Conn
+	contents *Contents
+	inserts  map[string]string // SQL by table and columns
+	follow   []followed
+}
+
+// followed is a row of a table whose columns triggers change when tasks come.
+type followed struct {
+	table  string
+	values map[string]driver.Arg
+}
+
+// NewLoader returns a loader, unless the database holds rows already.
+func (tx *Tx) NewLoader(ctx context.Context) (*Loader, error) {
+	contents, err := tx.Contents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var full []string
+	for _, t := range contents.Tables {
+		if t.Rows > 0 {
+			full = append(full, fmt.Sprintf("%s (%d)", t.Name, t.Rows))
+		}
+	}
+	if len(full) > 0 {
+		return nil, &nexus.Error{
+			Code: nexus.CodeExists, Message: "the database is not empty: it has rows of " + strings.Join(full, ", "),
+			Hint: "nothing was changed; name a new database",
+		}
+	}
+	return &Loader{conn: tx.conn, contents: contents, inserts: make(map[string]string)}, nil
+}
+
+// Version returns the version of the schema of this database.
+func (l *Loader) Version() int64 { return l.contents.Version }
+
+// Table returns a table of this database, or nil.
+func (l *Loader) Table(name string) *ContentTable {
+	i := slices.IndexFunc(l.contents.Tables, func(t ContentTable) bool { return t.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &l.contents.Tables[i]
+}
+
+// AddColumn adds a column to a table, which other programs had added there. Its type
+// and default become a part of the schema, so the caller must have checked them.
+func (l *Loader) AddColumn(ctx context.Context, table *ContentTable, c driver.Column) error {
+	sql := "ALTER TABLE " + table.Name + " ADD COLUMN " + quoteName(c.Name) + " " + c.Type
+	if c.NotNull {
+		sql += " NOT NULL"
+	}
+	if c.Default != "" {
+		sql += " DEFAULT " + c.Default
+	}
+	if _, err := l.conn.Exec(ctx, sql); err != nil {
+		return rawError(err)
+	}
+	table.Added = append(table.Added, c)
+	return nil
+}
+
+// Insert stores a row. Tables come in the order of [Contents]; columns that are left
+// out get their default.
+func (l *Loader) Insert(ctx context.Context, table *ContentTable, columns []string, row []driver.Arg) error {
+	key := table.Name + "\x00" + strings.Join(columns, "\x00")
+	sql, known := l.inserts[key]
+	if !known {
+		places := make([]string, len(columns))
+		for i := range places {
+			places[i] = fmt.Sprintf("$%d", i+1)
+		}
+		sql = "INSERT INTO " + table.Name + " (" + quotedNames(columns) + ") VALUES (" + strings.Join(places, ", ") + ")"
+		l.inserts[key] = sql
+	}
+	if _, err := l.conn.Exec(ctx, sql, row...); err != nil {
+		return err
+	}
+	if following := followingColumns[table.Name]; following != nil {
+		f := followed{table.Name, make(map[string]driver.Arg)}
+		for i, name := range columns {
+			if name == "id" || slices.Contains(following, name) {
+				f.values[name] = row[i]
+			}
+		}
+		l.follow = append(l.follow, f)
+	}
+	return nil
+}
+
+// followingColumns are those that triggers change when tasks come, but that were as
+// they were: what had happened to the feature since.
+var followingColumns = map[string][]string{
+	"features":     {"status", "updated_at", "completed_tasks", "tasks_changed_us", "revision"},
+	"sub_features": {"status", "revision"},
+}
+
+// Finish gives the rows back what triggers have changed in them. It is called after
+// the last row.
+func (l *Loader) Finish(ctx context.Context) error {
+	for _, f := range l.follow {
+		if err := l.finishRow(ctx, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *Loader) finishRow(ctx context.Context, f followed) error {
+	id := f.values["id"]
+	if completed, has := f.values["completed_tasks"]; has {
+		// It is kept equal to the count of a feature that has tasks. Where it was not,
+		// it came from a program that wrote it before there was a count.
+		n, err := l.conn.Exec(ctx, `
+			UPDATE features SET task_count = 0, completed_tasks = $2
+			WHERE id = $1 AND completed_tasks IS DISTINCT FROM $2`, id, completed)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			_, err := l.conn.Exec(ctx, `
+				UPDATE features SET task_count = (SELECT count(*) FROM tasks WHERE feature_id = features.id)
+				WHERE id = $1`, id)
+			if err != nil {
+				return err
+			}
+		}
+	}
+	// The revision must change with the rest, or a trigger counts it; alone it may be
+	// set to anything.
+	args := []driver.Arg{id}
+	sql := "UPDATE " + f.table + " SET revision = CASE revision WHEN -1 THEN -2 ELSE -1 END"
+	for _, name := range []string{"status", "updated_at", "tasks_changed_us"} {
+		if value, has := f.values[name]; has {
+			args = append(args, value)
+			sql += fmt.Sprintf(", %s = $%d", name, len(args))
+		}
+	}
+	if _, err := l.conn.Exec(ctx, sql+" WHERE id = $1", args...); err != nil {
+		return err
+	}
+	revision, has := f.values["revision"]
+	if !has {
+		revision = driver.Int(1)
+	}
+	_, err := l.conn.Exec(ctx, "UPDATE "+f.table+" SET revision = $2 WHERE id = $1", id, revision)
+	return err
+}
