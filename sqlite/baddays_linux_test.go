@@ -21,7 +21,7 @@ import (
 func smallDisk(t *testing.T) (folder string) {
 	t.Helper()
 	folder = t.TempDir()
-	if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "size=2m,mode=0700"); err != nil {
+	if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "size=3m,mode=0700"); err != nil {
 		notTested(t, "a full disk, because no small disk can be mounted here (it takes root): %v", err)
 	}
 	t.Cleanup(func() {
