@@ -20,7 +20,8 @@ test: ## run all tests, and say which could not run here
 
 .PHONY: race
 race: ## run the tests of concurrent code with the race detector
-	go test -race -timeout 30m -skip 'Conformance/Memory|WorkModel|RunTwice|Torture|Fleet|OpenTheSameNewPath|OpenAndClose|SessionLogGrowth' . ./store ./sqlite ./plan
+	go test -race -skip 'RunTwice' . ./store ./plan
+	go test -race -run 'Served|Acknowledged|RunAgain|Queue|LinearizableTasks|Reader|Cancel|Batch|Conformance/File/(Concurrency|SessionLog|Tx)' ./sqlite
 
 .PHONY: torture
 torture: ## kill processes hundreds of times, and race many for the same tasks
