@@ -2,6 +2,7 @@ package nexus
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -150,12 +151,17 @@ func (b *Briefing) Fit() {
 // reservedTokens are for what LeftOut says.
 const reservedTokens = 60
 
-// note adds to LeftOut what there is room for.
+// note adds to LeftOut what there is room for, and then that there is more.
 func (b *Briefing) note(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	if len(strings.Join(append(b.LeftOut, text), "; ")) <= 4*reservedTokens {
-		b.LeftOut = append(b.LeftOut, text)
+	const more = "more"
+	if slices.Contains(b.LeftOut, more) {
+		return
 	}
+	text := fmt.Sprintf(format, args...)
+	if len(strings.Join(append(slices.Clone(b.LeftOut), text, more), "; ")) > 4*reservedTokens {
+		text = more
+	}
+	b.LeftOut = append(b.LeftOut, text)
 }
 
 // shorten cuts a text to so many tokens, marks and indentation included; nothing

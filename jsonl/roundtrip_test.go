@@ -73,19 +73,29 @@ func odd(t *rapid.T, table, id string, fixed map[string]string) string {
 	return fmt.Sprintf("INSERT OR IGNORE INTO %s (%s) VALUES (%s)", table, strings.Join(columns, ", "), strings.Join(values, ", "))
 }
 
+// openIn opens a database in a new folder, which is removed when done.
+func openIn(t *rapid.T, folder string) (dir string, db *store.DB, done func()) {
+	dir, err := os.MkdirTemp(folder, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	db = open(t, dir)
+	return dir, db, func() {
+		closeDB(t, db)
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // Whatever programs have stored, an export that is imported and exported is the same,
 // byte by byte.
 func TestOddContentComesBack(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	rapid.Check(t, func(t *rapid.T) {
-		dir, err := os.MkdirTemp(folder, "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer os.RemoveAll(dir)
-		db := open(t, dir)
-		defer closeDB(t, db)
+		dir, db, done := openIn(t, folder)
+		defer done()
 		if rapid.Bool().Draw(t, "columns of others") {
 			run(t, db, `ALTER TABLE tasks ADD COLUMN "odd ""name" VARCHAR(10, 2) NOT NULL DEFAULT 'it''s'`,
 				"ALTER TABLE tasks ADD COLUMN bare", "ALTER TABLE projects ADD COLUMN n INTEGER DEFAULT -1.5",
@@ -137,13 +147,8 @@ func TestWorkComesBack(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	rapid.Check(t, func(t *rapid.T) {
-		dir, err := os.MkdirTemp(folder, "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer os.RemoveAll(dir)
-		db := open(t, dir)
-		defer closeDB(t, db)
+		dir, db, done := openIn(t, folder)
+		defer done()
 		ctx := context.Background()
 		must := func(err error) {
 			if err != nil {
@@ -199,7 +204,7 @@ func TestWorkComesBack(t *testing.T) {
 				"UPDATE sub_features SET status = 'backlog' WHERE id = 'sf1'",
 				"UPDATE features SET status = 'planning' WHERE id = 'f2'")
 		}
-		_, _, err = store.Once(ctx, db, "key", "request", func(tx *store.Tx) (string, error) { return "result", nil })
+		_, _, err := store.Once(ctx, db, "key", "request", func(tx *store.Tx) (string, error) { return "result", nil })
 		must(err)
 		comesBack(t, dir, db)
 	})

@@ -95,6 +95,11 @@ func (w *writer) next() *turn {
 	if len(w.queue) == 0 || w.queue[0].alone {
 		return nil
 	}
+	return w.pop()
+}
+
+// pop takes the first write from the queue; it is called with mu held.
+func (w *writer) pop() *turn {
 	next := w.queue[0]
 	w.queue = slices.Delete(w.queue, 0, 1)
 	return next
@@ -104,18 +109,9 @@ func (w *writer) next() *turn {
 func (w *writer) pass() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.grantNext() {
-		w.taken = false
-	}
-}
-
-// grantNext is called with mu held.
-func (w *writer) grantNext() bool {
 	if len(w.queue) == 0 {
-		return false
+		w.taken = false
+		return
 	}
-	next := w.queue[0]
-	w.queue = slices.Delete(w.queue, 0, 1)
-	next.granted <- struct{}{}
-	return true
+	w.pop().granted <- struct{}{}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,42 +101,29 @@ func repairs(ctx context.Context, c *conn) (list []repair, err error) {
 
 // missingColumns are those that a table has in made and not in c.
 func missingColumns(ctx context.Context, c, made *conn, table string) (list []repair, err error) {
-	type column struct{ name, definition string }
-	read := func(c *conn) (all []column, err error) {
-		// hidden 2 and 3 are generated columns, which are not added one by one.
-		const sql = `SELECT name, type, "notnull", dflt_value FROM pragma_table_xinfo($1) WHERE hidden = 0`
-		err = c.Query(ctx, sql, []driver.Arg{driver.Text(table)}, func(r driver.Row) error {
-			definition := quoted(r.Text(0)) + " " + r.Text(1)
-			if r.Int(2) != 0 {
-				definition += " NOT NULL"
-			}
-			if !r.IsNull(3) {
-				definition += " DEFAULT " + r.Text(3)
-			}
-			all = append(all, column{r.Text(0), definition})
-			return nil
-		})
-		return all, err
-	}
-	present, err := read(c)
+	present, err := plainColumns(ctx, c, table)
 	if err != nil {
 		return nil, err
 	}
-	want, err := read(made)
+	want, err := plainColumns(ctx, made, table)
 	if err != nil {
 		return nil, err
-	}
-	has := make(map[string]bool)
-	for _, p := range present {
-		has[p.name] = true
 	}
 	for _, w := range want {
-		if !has[w.name] {
-			list = append(list, repair{
-				fmt.Sprintf("column %s of %s", w.name, table),
-				[]string{fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s", quoted(table), w.definition)},
-			})
+		if slices.ContainsFunc(present, func(p driver.Column) bool { return p.Name == w.Name }) {
+			continue
 		}
+		definition := quoted(w.Name) + " " + w.Type
+		if w.NotNull {
+			definition += " NOT NULL"
+		}
+		if w.Default != "" {
+			definition += " DEFAULT " + w.Default
+		}
+		list = append(list, repair{
+			fmt.Sprintf("column %s of %s", w.Name, table),
+			[]string{fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s", quoted(table), definition)},
+		})
 	}
 	return list, nil
 }

@@ -68,9 +68,12 @@ func (db *DB) diagnoseSchema(ctx context.Context) ([]nexus.Finding, error) {
 	}}, nil
 }
 
-// Mend puts right what [DB.Diagnose] calls mendable, all or nothing, and returns
-// what it found before that. Doing it again changes nothing. What it changes
-// follows from the rest of the data; but make a backup first.
+// Mend puts right what [DB.Diagnose] calls mendable: first the schema, then the
+// data, each all or nothing. It returns what it found before that. Doing it again
+// changes nothing. What it changes follows from the rest of the data; but make a
+// backup first.
+//
+// Codes: CodeCorrupt if the file is damaged; CodeReadOnly, CodeFull, CodeIO.
 func (db *DB) Mend(ctx context.Context) (found []nexus.Finding, err error) {
 	schema, err := db.diagnoseSchema(ctx)
 	if err != nil {

@@ -28,8 +28,8 @@ func (a *app) doctorCommand() *cobra.Command {
 refer to nothing, counts and edges that do not follow from the tasks, cycles, text that is
 no JSON, times in the future. For each it says what is safe to do next.
 
-With --fix it makes a backup, and then puts right what follows from the rest of the data,
-all or nothing. What a person has to decide stays as it is. The exit code is 15 while
+With --fix it makes a backup, and then makes again what is missing of the schema, and puts
+right what follows from the rest of the data. What a person has to decide stays as it is. The exit code is 15 while
 something is left.`,
 		Example: "  nexus doctor\n  nexus doctor --fix --json",
 	}

@@ -1,9 +1,8 @@
 package cli
 
 import (
+	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -67,8 +66,11 @@ Everything that is wrong is reported at once, with line and column.`,
 			if err := b.resolve(cmd.Context(), db); err != nil {
 				return err
 			}
-			sum := sha256.Sum256(text)
-			result, err = once(a, cmd, db, []string{hex.EncodeToString(sum[:])}, func(tx *store.Tx) (added, error) {
+			sum, err := a.checksum(bytes.NewReader(text))
+			if err != nil {
+				return err
+			}
+			result, err = once(a, cmd, db, []string{sum}, func(tx *store.Tx) (added, error) {
 				return added{len(d.list)}, d.store(cmd.Context(), tx)
 			})
 			return err

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/internal/disk"
 	"github.com/seed-c8812374/nexus/internal/statemd"
 	"github.com/seed-c8812374/nexus/store"
 )
@@ -163,7 +164,9 @@ func (x *stateExport) export(ctx context.Context, say bool) error {
 // whether they differed.
 func writeState(path string, text []byte) (changed bool, err error) {
 	failed := func(err error) error {
-		return &nexus.Error{Code: nexus.CodeIO, Message: path + " cannot be written", Err: err, Hint: "it is as it was"}
+		return &nexus.Error{
+			Code: nexus.CodeOf(disk.Error(err)), Message: path + " cannot be written", Err: err, Hint: "it is as it was",
+		}
 	}
 	before, err := os.ReadFile(path)
 	switch {
@@ -185,17 +188,16 @@ func writeState(path string, text []byte) (changed bool, err error) {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real // a link stays one
 	}
-	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	draft, err := disk.NewDraft(path)
 	if err != nil {
 		return false, failed(err)
 	}
-	_, err = file.Write(text)
-	err = errors.Join(err, file.Chmod(mode), file.Sync(), file.Close())
+	err = errors.Join(os.WriteFile(draft.Path, text, mode), os.Chmod(draft.Path, mode))
 	if err == nil {
-		err = os.Rename(file.Name(), path)
+		err = draft.Replace(path)
 	}
 	if err != nil {
-		_ = os.Remove(file.Name())
+		_ = draft.Discard() // the error that counts is the other one
 		return false, failed(err)
 	}
 	return true, nil

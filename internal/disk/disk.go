@@ -46,6 +46,15 @@ func (d Draft) Publish(path string) error {
 	return errors.Join(os.Rename(d.Path, path), syncFolder(filepath.Dir(path)))
 }
 
+// Replace waits until the draft is on disk and then gives it its name, in place of
+// whatever has that.
+func (d Draft) Replace(path string) error {
+	if err := syncFile(d.Path); err != nil {
+		return err
+	}
+	return errors.Join(os.Rename(d.Path, path), syncFolder(filepath.Dir(path)))
+}
+
 // Discard removes the draft.
 func (d Draft) Discard() error { return os.Remove(d.Path) }
 
