@@ -37,7 +37,8 @@ func TestFormat(t *testing.T) {
 		`{"nexus_export":1,"schema_version":` + version + `,"counts":{"agents":1,"checkpoints":0,"features":0,"idempotency_keys":0,"metrics":0,` +
 			`"projects":1,"requirements":0,"session_log":0,"sessions":0,"sub_features":0,"task_attempts":0,"tasks":0}}`,
 		`{"table":"projects","row":{"id":"p","name":"P \"1\"","description":null,"mode":"genesis","status":"pending","root_path":"/",` +
-			`"repository_url":null,"created_at":1,"updated_at":2.5,"completed_at":null,"revision":1,"plan_key":null}}`,
+			`"repository_url":null,"created_at":1,"updated_at":2.5,"completed_at":null,"revision":1,"plan_key":null,` +
+			`"budget_tokens":null,"budget_usd":null}}`,
 		`{"table":"agents","row":{"id":"a","type":{"blob":"AP8="},"status":"idle","current_task_id":null,"worktree_path":{"text":"/w=="},` +
 			`"branch_name":null,"tokens_used":1,"tasks_completed":0,"tasks_failed":0,"spawned_at":{"real":"Infinity"},` +
 			`"last_activity_at":1e+300,"terminated_at":null,"termination_reason":null,"revision":1}}`,

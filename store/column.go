@@ -82,7 +82,7 @@ func integer[E any, I ~int | ~int64](name string, field func(*E) *I) column[E] {
 }
 
 // optionalInteger is NULL when it is zero.
-func optionalInteger[E any](name string, field func(*E) *int) column[E] {
+func optionalInteger[E any, I ~int | ~int64](name string, field func(*E) *I) column[E] {
 	c := integer(name, field).nullable()
 	c.arg = func(e *E) driver.Arg {
 		if n := *field(e); n != 0 {
@@ -117,6 +117,18 @@ func real[E any](name string, field func(*E) *float64) column[E] {
 			*field(e) = min(max(r.Float(i), -math.MaxFloat64), math.MaxFloat64)
 		},
 	}
+}
+
+// optionalReal is NULL when it is zero.
+func optionalReal[E any](name string, field func(*E) *float64) column[E] {
+	c := real(name, field).nullable()
+	c.arg = func(e *E) driver.Arg {
+		if f := *field(e); f != 0 {
+			return driver.Float(f)
+		}
+		return driver.Null()
+	}
+	return c
 }
 
 // Times outside these years cannot be shown in RFC 3339. One that another

@@ -43,6 +43,8 @@ var tasks = table[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
 		optional("metadata", func(t *nexus.Task) *nexus.JSON { return &t.Metadata }),
 		integer("max_attempts", func(t *nexus.Task) *int { return &t.MaxAttempts }).with("3"),
 		integer("failed_attempts", func(t *nexus.Task) *int { return &t.FailedAttempts }).with("0"),
+		optionalInteger("budget_tokens", func(t *nexus.Task) *int64 { return &t.BudgetTokens }),
+		optionalReal("budget_usd", func(t *nexus.Task) *float64 { return &t.BudgetUSD }),
 	},
 	// That nothing it depends on has ended is right for most, and spares a trigger
 	// from writing the row again.
