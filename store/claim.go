@@ -28,10 +28,11 @@ func (s *Tasks) Claim(ctx context.Context, r nexus.ClaimRequest) (claims []nexus
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
-	err = s.run.write(ctx, func(c driver.Conn, _ *settlement) error {
+	err = s.run.write(ctx, func(c driver.Conn, end *settlement) error {
+		end.did("claim", r.AgentID)
 		claims = nil // when this runs a second time, another may have been faster
 		now := s.now()
-		if _, err := expire(ctx, c, now); err != nil {
+		if _, err := expire(ctx, c, end, now); err != nil {
 			return err
 		}
 		var chosen []nexus.Task

@@ -17,6 +17,7 @@ type Column struct {
 	Type     string // TEXT, INTEGER or REAL
 	Nullable bool
 	Default  string // as SQL; empty if there is none
+	Large    bool   // kept in the history only where it changes
 }
 
 // DerivedColumns returns the further columns of an entity's table: those that
@@ -49,6 +50,12 @@ type column[E any] struct {
 // with gives the column a default in the database.
 func (c column[E]) with(sql string) column[E] {
 	c.Default = sql
+	return c
+}
+
+// large says that values may be long, and seldom change with the others.
+func (c column[E]) large() column[E] {
+	c.Large = true
 	return c
 }
 

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-c8812374/nexus"
@@ -12,8 +13,9 @@ import (
 type DB struct {
 	Services
 
-	driver driver.DB
-	now    func() time.Time
+	driver  driver.DB
+	now     func() time.Time
+	indexed atomic.Int64 // how far history_rows has been seen to follow the history
 }
 
 // Services has one service per entity.
@@ -152,10 +154,7 @@ func (db *DB) Close() error { return db.driver.Close() }
 func (db *DB) InTx(ctx context.Context, fn func(tx *Tx) error) error {
 	return db.driver.Write(ctx, func(c driver.Conn) error {
 		tx := newTx(c, db.now)
-		if err := fn(tx); err != nil {
-			return err
-		}
-		return tx.end.check(ctx, c)
+		return db.settled(ctx, c, &tx.end, func() error { return fn(tx) })
 	})
 }
 
@@ -176,9 +175,6 @@ func (db *DB) snapshot(ctx context.Context, fn func(driver.Conn) error) error {
 func (db *DB) write(ctx context.Context, fn func(driver.Conn, *settlement) error) error {
 	return db.driver.WriteAnywhere(ctx, func(c driver.Conn) error {
 		var end settlement
-		if err := fn(c, &end); err != nil {
-			return err
-		}
-		return end.check(ctx, c)
+		return db.settled(ctx, c, &end, func() error { return fn(c, &end) })
 	})
 }

@@ -17,7 +17,7 @@ var projects = table[nexus.Project, nexus.ProjectFilter, nexus.ProjectUpdate]{
 	columns: []column[nexus.Project]{
 		text("id", func(p *nexus.Project) *string { return &p.ID }),
 		text("name", func(p *nexus.Project) *string { return &p.Name }),
-		optional("description", func(p *nexus.Project) *string { return &p.Description }),
+		optional("description", func(p *nexus.Project) *string { return &p.Description }).large(),
 		text("mode", func(p *nexus.Project) *nexus.ProjectMode { return &p.Mode }),
 		text("status", func(p *nexus.Project) *nexus.ProjectStatus { return &p.Status }),
 		text("root_path", func(p *nexus.Project) *string { return &p.RootPath }),

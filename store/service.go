@@ -53,6 +53,7 @@ func (s *Service[E, F, U]) CreateMany(ctx context.Context, entities []*E) error 
 	}
 	current := -1
 	err := s.run.write(ctx, func(c driver.Conn, end *settlement) error {
+		end.did(s.table.createName, "")
 		for i, e := range entities {
 			current = i
 			if err := s.table.insert(ctx, c, e); err != nil {
@@ -121,11 +122,15 @@ func (t *table[E, F, U]) list(ctx context.Context, c driver.Conn, filter F) ([]E
 
 func (t *table[E, F, U]) each(ctx context.Context, c driver.Conn, filter F, fn func(driver.Row) error) error {
 	var w where
+	source, err := t.source(ctx, c, &w, filter)
+	if err != nil {
+		return err
+	}
 	t.filter(&w, filter)
 	if err := t.paged(&w, t.page(filter)); err != nil {
 		return err
 	}
-	return c.Query(ctx, t.selectSQL+w.sql.String(), w.args, fn)
+	return c.Query(ctx, t.selectList+source+w.sql.String(), w.args, fn)
 }
 
 // All iterates over what List would return. An error is the last thing that it
@@ -176,33 +181,39 @@ func (s *Service[E, F, U]) Cursor(page nexus.Page, e *E) (string, error) {
 // Count returns how many entities the filter chooses. Its order, limit and
 // cursor do not matter.
 func (s *Service[E, F, U]) Count(ctx context.Context, filter F) (n int64, err error) {
-	var w where
-	if s.table.filter(&w, filter); w.err != nil {
-		return 0, w.err
-	}
 	err = s.run.read(ctx, func(c driver.Conn) error {
-		return c.Query(ctx, "SELECT count(*) FROM "+s.table.kind.Table()+w.sql.String(), w.args,
-			func(r driver.Row) error {
-				n = r.Int(0)
-				return nil
-			})
+		var w where
+		source, err := s.table.source(ctx, c, &w, filter)
+		if err != nil {
+			return err
+		}
+		if s.table.filter(&w, filter); w.err != nil {
+			return w.err
+		}
+		return c.Query(ctx, "SELECT count(*) FROM "+source+w.sql.String(), w.args, func(r driver.Row) error {
+			n = r.Int(0)
+			return nil
+		})
 	})
 	return n, err
 }
 
 // countByStatus counts by status, for entities that have one.
 func countByStatus[S ~string, E, F, U any](ctx context.Context, s *Service[E, F, U], filter F) (map[S]int64, error) {
-	var w where
-	if s.table.filter(&w, filter); w.err != nil {
-		return nil, w.err
-	}
 	counts := make(map[S]int64)
 	err := s.run.read(ctx, func(c driver.Conn) error {
-		return c.Query(ctx, "SELECT status, count(*) FROM "+s.table.kind.Table()+w.sql.String()+" GROUP BY status", w.args,
-			func(r driver.Row) error {
-				counts[S(r.Text(0))] = r.Int(1)
-				return nil
-			})
+		var w where
+		source, err := s.table.source(ctx, c, &w, filter)
+		if err != nil {
+			return err
+		}
+		if s.table.filter(&w, filter); w.err != nil {
+			return w.err
+		}
+		return c.Query(ctx, "SELECT status, count(*) FROM "+source+w.sql.String()+" GROUP BY status", w.args, func(r driver.Row) error {
+			counts[S(r.Text(0))] = r.Int(1)
+			return nil
+		})
 	})
 	return counts, err
 }
@@ -217,6 +228,7 @@ func countByStatus[S ~string, E, F, U any](ctx context.Context, s *Service[E, F,
 func (s *Service[E, F, U]) Update(ctx context.Context, id string, update U) (*E, error) {
 	var after *E
 	err := s.run.write(ctx, func(c driver.Conn, end *settlement) error {
+		end.did(s.table.updateName, "")
 		before, err := s.table.mustGet(ctx, c, id)
 		if err != nil {
 			return err
@@ -255,6 +267,7 @@ func (s *Service[E, F, U]) replace(ctx context.Context, c driver.Conn, end *sett
 func (s *Service[E, F, U]) Upsert(ctx context.Context, e *E) (created bool, err error) {
 	given := *e
 	err = s.run.write(ctx, func(c driver.Conn, end *settlement) error {
+		end.did(s.table.upsertName, "")
 		*e = given // as it was, when this runs again
 		seen := *s.table.revision(e)
 		s.table.setDefaults(e, s.now())
@@ -292,6 +305,7 @@ func (s *Service[E, F, U]) Upsert(ctx context.Context, e *E) (created bool, err 
 // says belongs to it. Codes: CodeNotFound; CodeInUse if other rows refer to it.
 func (s *Service[E, F, U]) Delete(ctx context.Context, id string) error {
 	err := s.run.write(ctx, func(c driver.Conn, end *settlement) error {
+		end.did(s.table.deleteName, "")
 		if s.table.deleting != nil {
 			if err := s.table.deleting(ctx, c, end, id); err != nil {
 				return err
@@ -312,10 +326,13 @@ func (s *Service[E, F, U]) Delete(ctx context.Context, id string) error {
 // Resolve returns the id that begins with prefix, or is prefix. Codes:
 // CodeNotFound; CodeAmbiguous if several begin with it and none is it.
 func (s *Service[E, F, U]) Resolve(ctx context.Context, prefix string) (string, error) {
-	// The last code point sorts after everything that an id can go on with.
-	args := []driver.Arg{driver.Text(prefix), driver.Text(prefix + "\U0010FFFF")}
+	args := []driver.Arg{driver.Text(prefix), driver.Text(prefix + lastOfAll)}
 	var ids []string
-	err := s.run.read(ctx, func(c driver.Conn) error {
+	err := s.run.read(ctx, func(c driver.Conn) (err error) {
+		if past, ok := c.(*pastConn); ok {
+			ids, err = layouts[s.table.kind].startingWith(ctx, past, prefix)
+			return err
+		}
 		const most = " WHERE id >= $1 AND id < $2 ORDER BY id LIMIT 3"
 		return c.Query(ctx, "SELECT id FROM "+s.table.kind.Table()+most, args, func(r driver.Row) error {
 			ids = append(ids, r.Text(0))
@@ -336,6 +353,9 @@ func (s *Service[E, F, U]) Resolve(ctx context.Context, prefix string) (string, 
 	}
 	return ids[0], nil
 }
+
+// lastOfAll sorts after everything that an id can go on with.
+const lastOfAll = "\U0010FFFF"
 
 // second is now, as the database keeps it.
 func (s *Service[E, F, U]) second() time.Time { return s.now().UTC().Truncate(time.Second) }

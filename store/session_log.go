@@ -124,6 +124,7 @@ func (s *Sessions) ResumeLatest(ctx context.Context, projectID string, types ...
 		if _, err := projects.mustGet(ctx, c, projectID); err != nil {
 			return err
 		}
+		end.did("session resume", "")
 		list, err := sessions.list(ctx, c, nexus.SessionFilter{
 			ProjectID: projectID, Type: types, Status: []nexus.SessionStatus{nexus.SessionActive, nexus.SessionPaused},
 			Page: nexus.Page{OrderBy: "started_at", Descending: true, Limit: 1},

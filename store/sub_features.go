@@ -19,7 +19,7 @@ var subFeatures = table[nexus.SubFeature, nexus.SubFeatureFilter, nexus.SubFeatu
 		text("id", func(s *nexus.SubFeature) *string { return &s.ID }),
 		text("feature_id", func(s *nexus.SubFeature) *string { return &s.FeatureID }),
 		text("name", func(s *nexus.SubFeature) *string { return &s.Name }),
-		optional("description", func(s *nexus.SubFeature) *string { return &s.Description }),
+		optional("description", func(s *nexus.SubFeature) *string { return &s.Description }).large(),
 		text("status", func(s *nexus.SubFeature) *nexus.FeatureStatus { return &s.Status }).with("'backlog'"),
 		seconds("created_at", func(s *nexus.SubFeature) *time.Time { return &s.CreatedAt }),
 		integer("revision", func(s *nexus.SubFeature) *int64 { return &s.Revision }).with("1"),

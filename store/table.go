@@ -39,13 +39,17 @@ type table[E, F, U any] struct {
 	seen           func(U) int64 // the revision that the update is based on
 	page           func(F) nexus.Page
 	filter         func(*where, F)
+	project        func(F) string // the project that a filter names; nil if it cannot
 
 	// noteChange and deleting note what is to be checked at the end of the
 	// transaction; nil if there is nothing. before is nil when after is new.
 	noteChange func(end *settlement, before, after *E)
 	deleting   func(ctx context.Context, c driver.Conn, end *settlement, id string) error
 
-	insertSQL, selectSQL, getSQL, deleteSQL string
+	insertSQL, selectList, selectSQL, getSQL, deleteSQL string
+
+	// What the history calls its operations.
+	createName, updateName, upsertName, deleteName string
 }
 
 func (t *table[E, F, U]) changed(end *settlement, before, after *E) {
@@ -81,9 +85,12 @@ func (t table[E, F, U]) prepared() *table[E, F, U] {
 		places = append(places, fmt.Sprintf("$%d", len(places)+1))
 	}
 	t.insertSQL = "INSERT INTO " + name + " (" + columns + ") VALUES (" + strings.Join(places, ", ") + ")"
-	t.selectSQL = "SELECT " + list + " FROM " + name
+	t.selectList = "SELECT " + list + " FROM "
+	t.selectSQL = t.selectList + name
 	t.getSQL = t.selectSQL + " WHERE id = $1"
 	t.deleteSQL = "DELETE FROM " + name + " WHERE id = $1"
+	operation := strings.ReplaceAll(string(t.kind), "_", "-") + " "
+	t.createName, t.updateName, t.upsertName, t.deleteName = operation+"create", operation+"update", operation+"upsert", operation+"delete"
 	return &t
 }
 
@@ -116,8 +123,32 @@ func (t *table[E, F, U]) read(ctx context.Context, c driver.Conn, sql string, ar
 	return list, err
 }
 
+// source is what a list is read from: the table, or what that was in the past. Its
+// arguments come first.
+func (t *table[E, F, U]) source(ctx context.Context, c driver.Conn, w *where, filter F) (source string, err error) {
+	past, ok := c.(*pastConn)
+	if !ok || layouts[t.kind] == nil {
+		return t.kind.Table(), nil
+	}
+	project := ""
+	if t.project != nil {
+		project = t.project(filter)
+	}
+	source, w.args, err = layouts[t.kind].source(ctx, past, project)
+	return source, err
+}
+
 // get reads the row with an id, or returns nil.
 func (t *table[E, F, U]) get(ctx context.Context, c driver.Conn, id string) (e *E, err error) {
+	if past, ok := c.(*pastConn); ok && layouts[t.kind] != nil {
+		i, err := layouts[t.kind].imageAt(ctx, past.Conn, id, past.seq)
+		if i == nil || err != nil {
+			return nil, err
+		}
+		e = new(E)
+		t.scan(e, imageRow(i))
+		return e, nil
+	}
 	err = c.Query(ctx, t.getSQL, []driver.Arg{driver.Text(id)}, func(r driver.Row) error {
 		e = new(E)
 		t.scan(e, r)
