@@ -41,6 +41,10 @@ type Overview struct {
 	// What the metrics of type cost_usd and token_usage add up to.
 	CostUSD float64 `json:"cost_usd"`
 	Tokens  float64 `json:"tokens"`
+
+	// The budgets of the project; 0 is none.
+	BudgetTokens int64   `json:"budget_tokens,omitempty"`
+	BudgetUSD    float64 `json:"budget_usd,omitempty"`
 }
 
 // Work is a task that somebody is at work on.

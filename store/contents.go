@@ -38,7 +38,8 @@ func (t *ContentTable) Names() (names []string) {
 }
 
 // ownTables are Nexus's own tables. Of these, task_dependencies follows from the
-// tasks, and replaced_tasks has nothing between two statements.
+// tasks and metric_totals from the metrics, and those that are called replaced have
+// nothing between two statements.
 var ownTables = []struct {
 	name, key string
 	columns   []string
@@ -52,6 +53,8 @@ var ownTables = []struct {
 	{"session_log", "session_id, number", []string{"session_id", "number", "at_us", "kind", "author", "text"}, false},
 	{"task_dependencies", "", nil, true},
 	{"replaced_tasks", "", nil, true},
+	{"metric_totals", "", nil, true},
+	{"replaced_metrics", "", nil, true},
 }
 
 // Catalog describes the schema.
