@@ -47,6 +47,11 @@ type Overview struct {
 	BudgetUSD    float64 `json:"budget_usd,omitempty"`
 }
 
+// Spending is what the overview says of the budget.
+func (o *Overview) Spending() *Spending {
+	return &Spending{Tokens: o.Tokens, USD: o.CostUSD, BudgetTokens: o.BudgetTokens, BudgetUSD: o.BudgetUSD}
+}
+
 // Work is a task that somebody is at work on.
 type Work struct {
 	TaskID     string     `json:"task_id"`
