@@ -36,6 +36,7 @@ const (
 	CodeNotReady   Code = "not_ready"      // the task cannot be claimed now
 	CodeNoneReady  Code = "none_ready"     // no task can be claimed now
 	CodeKeyReused  Code = "key_reused"     // the idempotency key belongs to another call
+	CodeOverBudget Code = "over_budget"    // the task, or its project, has used up what it may
 )
 
 // Error is the one error type of Nexus.

@@ -39,7 +39,8 @@ func (t *ContentTable) Names() (names []string) {
 }
 
 // ownTables are Nexus's own tables. Of these, task_dependencies follows from the
-// tasks, history_rows from the history, and replaced_tasks and replaced_rows have
+// tasks, metric_totals from the metrics, history_rows from the history, and those that
+// are called replaced have
 // nothing between two statements.
 var ownTables = []struct {
 	name, key string
@@ -56,6 +57,8 @@ var ownTables = []struct {
 	{"history_marks", "name", []string{"name", "seq"}, false},
 	{"task_dependencies", "", nil, true},
 	{"replaced_tasks", "", nil, true},
+	{"metric_totals", "", nil, true},
+	{"replaced_metrics", "", nil, true},
 	{"history_rows", "", nil, true},
 	{"replaced_rows", "", nil, true},
 }

@@ -192,6 +192,18 @@ var diagnoses = []diagnosis{
 		mend: []string{`UPDATE features SET completed_tasks = completed_task_count WHERE task_count > 0 AND coalesce(completed_tasks, -1) <> completed_task_count`},
 	},
 	{
+		check: "totals", message: "metric_totals is not what the metrics of a project or task come to",
+		find: `
+			SELECT id FROM (SELECT * FROM metric_sums EXCEPT SELECT scope, id, type, metrics, amount FROM metric_totals) AS missing
+			UNION
+			SELECT id FROM (SELECT scope, id, type, metrics, amount FROM metric_totals EXCEPT SELECT * FROM metric_sums) AS extra`,
+		mend: []string{
+			`DELETE FROM metric_totals WHERE (scope, id, type, metrics, amount) NOT IN (SELECT scope, id, type, metrics, amount FROM metric_sums)`,
+			`INSERT INTO metric_totals (scope, id, type, metrics, amount)
+			SELECT scope, id, type, metrics, amount FROM metric_sums WHERE true ON CONFLICT DO NOTHING`,
+		},
+	},
+	{
 		check: "attempts", message: "tasks that do not exist are held",
 		find: `SELECT a.task_id FROM task_attempts a WHERE a.held = 1 AND NOT EXISTS (SELECT 1 FROM tasks t WHERE t.id = a.task_id)`,
 		mend: []string{`

@@ -45,6 +45,7 @@ var exitCodes = map[nexus.Code]int{
 	nexus.CodeNotReady:   21,
 	nexus.CodeNoneReady:  22,
 	nexus.CodeKeyReused:  23,
+	nexus.CodeOverBudget: 24,
 	nexus.CodeCanceled:   130, // as shells say for an interrupt
 }
 
