@@ -222,7 +222,7 @@ func (tx *Tx) NewLoader(ctx context.Context) (*Loader, error) {
 	}
 	var full []string
 	for _, t := range contents.Tables {
-		if t.Rows > 0 {
+		if t.Rows > 0 && (t.Name != "history" || len(full) == 0) { // which has something of all others
 			full = append(full, fmt.Sprintf("%s (%d)", t.Name, t.Rows))
 		}
 	}
