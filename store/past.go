@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -60,8 +61,11 @@ type pastConn struct {
 const selectFirst = `
 	SELECT %s FROM history WHERE seq = coalesce(
 		(SELECT min(seq) FROM history_rows WHERE id = $1 AND kind = $2 AND seq > $3%[2]s),
-		(SELECT min(seq) FROM history
-			WHERE seq > $3 AND seq > coalesce((SELECT seq FROM history_marks WHERE name = 'indexed'), 0) AND kind = $2 AND id = $1%[2]s))`
+		(SELECT min(seq) FROM history WHERE seq > ` + notIndexed + ` AND kind = $2 AND id = $1%[2]s))`
+
+// notIndexed is the change after which those after $3 are not in history_rows. It is
+// one value, because of two conditions SQLite may take the one that is further away.
+const notIndexed = `coalesce((SELECT CASE WHEN seq > $3 THEN seq ELSE $3 END FROM history_marks WHERE name = 'indexed'), $3)`
 
 // imageAt returns the row with an id as it was after a change, or nil.
 func (l *layout) imageAt(ctx context.Context, c driver.Conn, id string, seq int64) (image, error) {
@@ -140,7 +144,6 @@ type survey struct {
 	ctx  context.Context
 	conn driver.Conn
 	rows map[string]*restoration
-	last map[string]int64 // of rows found by byRow: the change after which to go on
 }
 
 // isFar reports whether so much has changed since that it is cheaper to look for
@@ -203,66 +206,109 @@ func (s *survey) byRow(seq int64, project string) error {
 	const gone = " UNION SELECT id FROM history WHERE kind = $1 AND seq > $2 AND change = 'delete'"
 	const first = " JOIN history h ON h.seq = (SELECT min(seq) FROM history_rows r WHERE r.id = t.id AND r.kind = $1 AND r.seq > $2)"
 	sql := "SELECT h." + strings.ReplaceAll(s.events, ", ", ", h.") + " FROM (" + there + gone + ") AS t" + first
-	var incomplete []*restoration
-	var after []int64
+	next := make(map[string]int64) // of rows that are not complete, the change after which to go on
 	err := s.conn.Query(s.ctx, sql, w.args, func(row driver.Row) error {
 		e := s.scanEvent(row)
 		r := s.begin(&e)
 		s.rows[e.id] = r
 		if len(r.pending) > 0 {
-			incomplete, after = append(incomplete, r), append(after, e.seq)
+			next[e.id] = e.seq
 		}
 		return nil
 	})
+	for len(next) > 0 && err == nil {
+		next, err = s.followIndexed(next)
+	}
+	return err
+}
+
+// followIndexed takes the next change of large columns into account of each of the
+// rows, and returns those that need another.
+func (s *survey) followIndexed(rows map[string]int64) (next map[string]int64, err error) {
+	pairs := make([][2]any, 0, len(rows))
+	for id, seq := range rows {
+		pairs = append(pairs, [2]any{id, seq})
+	}
+	list, err := json.Marshal(pairs)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for i, r := range incomplete {
-		if err := s.complete(s.ctx, s.conn, r, after[i]); err != nil {
-			return err
+	sql := "SELECT h." + strings.ReplaceAll(s.events, ", ", ", h.") + ` FROM json_each($2) p JOIN history h ON h.seq = (
+		SELECT min(seq) FROM history_rows r WHERE r.id = p.value ->> 0 AND r.kind = $1 AND r.large = 1 AND r.seq > p.value ->> 1)`
+	next = make(map[string]int64)
+	err = s.conn.Query(s.ctx, sql, []driver.Arg{driver.Text(s.kind), driver.Text(string(list))}, func(row driver.Row) error {
+		e := s.scanEvent(row)
+		r := s.rows[e.id]
+		if r.follow(&e); len(r.pending) > 0 {
+			next[e.id] = e.seq
 		}
-	}
-	return nil
+		return nil
+	})
+	return next, err
 }
 
 // finish completes the rows with what they are now.
 func (s *survey) finish() (map[string]image, error) {
 	images := make(map[string]image, len(s.rows))
+	var incomplete []string
 	for id, r := range s.rows {
-		if len(r.pending) > 0 {
-			now, err := s.current(s.ctx, s.conn, id)
-			if err == nil {
-				err = r.finish(now)
-			}
-			if err != nil {
-				return nil, err
-			}
+		if images[id] = r.image; len(r.pending) > 0 {
+			incomplete = append(incomplete, id)
 		}
-		images[id] = r.image
 	}
-	return images, nil
+	if len(incomplete) == 0 {
+		return images, nil
+	}
+	list, err := json.Marshal(incomplete)
+	if err != nil {
+		return nil, err
+	}
+	err = s.conn.Query(s.ctx, s.layout.rows+" WHERE id IN (SELECT value FROM json_each($1))", []driver.Arg{driver.Text(string(list))},
+		func(r driver.Row) error {
+			return s.rows[r.Text(0)].finish(imageOf(r, 0, len(s.columns)))
+		})
+	for _, id := range incomplete {
+		if err == nil && len(s.rows[id].pending) > 0 {
+			err = s.rows[id].finish(nil)
+		}
+	}
+	return images, err
 }
 
-// source is what a list of the past is read from, in place of the table, with its
-// arguments: the rows that are as they were then, and beside them those that are
-// not.
-func (l *layout) source(ctx context.Context, c *pastConn, project string) (string, []driver.Arg, error) {
-	changed, err := l.changedSince(ctx, c.Conn, c.seq, project)
-	if err != nil || len(changed) == 0 {
-		return l.kind.Table(), nil, err
+// pastList is what a list of the past is read from in place of the table: the rows that
+// are as they were then, and beside them those that are not. Of the latter the
+// database gets only the columns that the list is chosen and ordered by.
+type pastList struct {
+	*layout
+	changed map[string]image
+}
+
+// pastArgs are the arguments of pastList, which come first.
+const pastArgs = 2
+
+// source returns the list for a condition, with its arguments.
+func (p *pastList) source(condition string) (string, []driver.Arg, error) {
+	var names, values []string
+	var needed []int
+	for n, column := range p.columns {
+		names = append(names, column.Name)
+		value := "NULL"
+		if n == 0 || strings.Contains(condition, column.Name) {
+			value = fmt.Sprintf("value ->> %d", len(needed))
+			needed = append(needed, n)
+		}
+		values = append(values, value+" AS "+column.Name)
 	}
-	ids := make([]string, 0, len(changed))
-	rows := make([][]any, 0, len(changed))
-	for id, i := range changed {
+	ids := make([]string, 0, len(p.changed))
+	rows := make([][]any, 0, len(p.changed))
+	for id, i := range p.changed {
 		ids = append(ids, id)
 		if i == nil {
 			continue
 		}
-		row := make([]any, len(i))
-		for n, a := range i {
-			if row[n] = a.Value(); a.Kind == driver.KindBlob {
-				row[n] = a.Text // as it would be read
-			}
+		row := make([]any, len(needed))
+		for k, n := range needed {
+			row[k] = jsonValue(&i[n])
 		}
 		rows = append(rows, row)
 	}
@@ -274,15 +320,30 @@ func (l *layout) source(ctx context.Context, c *pastConn, project string) (strin
 	if err != nil {
 		return "", nil, err
 	}
-	names := make([]string, len(l.columns))
-	values := make([]string, len(l.columns))
-	for n, column := range l.columns {
-		names[n], values[n] = column.Name, fmt.Sprintf("value ->> %d AS %s", n, column.Name)
-	}
-	source := "(SELECT " + strings.Join(names, ", ") + " FROM " + l.kind.Table() +
+	source := "(SELECT " + strings.Join(names, ", ") + " FROM " + p.kind.Table() +
 		" WHERE id NOT IN (SELECT value FROM json_each($1))" +
-		" UNION ALL SELECT " + strings.Join(values, ", ") + " FROM json_each($2)) AS " + l.kind.Table()
+		" UNION ALL SELECT " + strings.Join(values, ", ") + " FROM json_each($2)) AS " + p.kind.Table()
 	return source, []driver.Arg{driver.Text(string(idList)), driver.Text(string(rowList))}, nil
+}
+
+// jsonValue is a value as JSON can hold it.
+func jsonValue(a *driver.Arg) any {
+	switch a.Kind {
+	case driver.KindBlob:
+		return a.Text // as it would be read
+	case driver.KindFloat:
+		return min(max(a.Float, -math.MaxFloat64), math.MaxFloat64)
+	default:
+		return a.Value()
+	}
+}
+
+// row returns a row of the list as it was.
+func (p *pastList) row(r driver.Row) driver.Row {
+	if was := p.changed[r.Text(0)]; was != nil {
+		return imageRow(was)
+	}
+	return r
 }
 
 // startingWith returns up to three ids that begin with a prefix and were there.

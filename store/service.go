@@ -121,16 +121,11 @@ func (t *table[E, F, U]) list(ctx context.Context, c driver.Conn, filter F) ([]E
 }
 
 func (t *table[E, F, U]) each(ctx context.Context, c driver.Conn, filter F, fn func(driver.Row) error) error {
-	var w where
-	source, err := t.source(ctx, c, &w, filter)
-	if err != nil {
-		return err
+	build := func(w *where) error {
+		t.filter(w, filter)
+		return t.paged(w, t.page(filter))
 	}
-	t.filter(&w, filter)
-	if err := t.paged(&w, t.page(filter)); err != nil {
-		return err
-	}
-	return c.Query(ctx, t.selectList+source+w.sql.String(), w.args, fn)
+	return t.query(ctx, c, t.allColumns, filter, build, "", fn)
 }
 
 // All iterates over what List would return. An error is the last thing that it
@@ -182,15 +177,7 @@ func (s *Service[E, F, U]) Cursor(page nexus.Page, e *E) (string, error) {
 // cursor do not matter.
 func (s *Service[E, F, U]) Count(ctx context.Context, filter F) (n int64, err error) {
 	err = s.run.read(ctx, func(c driver.Conn) error {
-		var w where
-		source, err := s.table.source(ctx, c, &w, filter)
-		if err != nil {
-			return err
-		}
-		if s.table.filter(&w, filter); w.err != nil {
-			return w.err
-		}
-		return c.Query(ctx, "SELECT count(*) FROM "+source+w.sql.String(), w.args, func(r driver.Row) error {
+		return s.table.query(ctx, c, "count(*)", filter, s.table.chosen(filter), "", func(r driver.Row) error {
 			n = r.Int(0)
 			return nil
 		})
@@ -198,19 +185,19 @@ func (s *Service[E, F, U]) Count(ctx context.Context, filter F) (n int64, err er
 	return n, err
 }
 
+// chosen builds the condition of a filter alone.
+func (t *table[E, F, U]) chosen(filter F) func(*where) error {
+	return func(w *where) error {
+		t.filter(w, filter)
+		return w.err
+	}
+}
+
 // countByStatus counts by status, for entities that have one.
 func countByStatus[S ~string, E, F, U any](ctx context.Context, s *Service[E, F, U], filter F) (map[S]int64, error) {
 	counts := make(map[S]int64)
 	err := s.run.read(ctx, func(c driver.Conn) error {
-		var w where
-		source, err := s.table.source(ctx, c, &w, filter)
-		if err != nil {
-			return err
-		}
-		if s.table.filter(&w, filter); w.err != nil {
-			return w.err
-		}
-		return c.Query(ctx, "SELECT status, count(*) FROM "+source+w.sql.String()+" GROUP BY status", w.args, func(r driver.Row) error {
+		return s.table.query(ctx, c, "status, count(*)", filter, s.table.chosen(filter), " GROUP BY status", func(r driver.Row) error {
 			counts[S(r.Text(0))] = r.Int(1)
 			return nil
 		})

@@ -46,7 +46,7 @@ type table[E, F, U any] struct {
 	noteChange func(end *settlement, before, after *E)
 	deleting   func(ctx context.Context, c driver.Conn, end *settlement, id string) error
 
-	insertSQL, selectList, selectSQL, getSQL, deleteSQL string
+	allColumns, insertSQL, selectSQL, getSQL, deleteSQL string
 
 	// What the history calls its operations.
 	createName, updateName, upsertName, deleteName string
@@ -85,8 +85,8 @@ func (t table[E, F, U]) prepared() *table[E, F, U] {
 		places = append(places, fmt.Sprintf("$%d", len(places)+1))
 	}
 	t.insertSQL = "INSERT INTO " + name + " (" + columns + ") VALUES (" + strings.Join(places, ", ") + ")"
-	t.selectList = "SELECT " + list + " FROM "
-	t.selectSQL = t.selectList + name
+	t.allColumns = list
+	t.selectSQL = "SELECT " + list + " FROM " + name
 	t.getSQL = t.selectSQL + " WHERE id = $1"
 	t.deleteSQL = "DELETE FROM " + name + " WHERE id = $1"
 	operation := strings.ReplaceAll(string(t.kind), "_", "-") + " "
@@ -123,19 +123,43 @@ func (t *table[E, F, U]) read(ctx context.Context, c driver.Conn, sql string, ar
 	return list, err
 }
 
-// source is what a list is read from: the table, or what that was in the past. Its
-// arguments come first.
-func (t *table[E, F, U]) source(ctx context.Context, c driver.Conn, w *where, filter F) (source string, err error) {
+// query runs a SELECT of columns from the table, or from what that was in the past, with
+// a condition that build makes, and what follows it. fn gets whole rows of the past
+// only if all columns are selected.
+func (t *table[E, F, U]) query(ctx context.Context, c driver.Conn, columns string, filter F, build func(*where) error, after string, fn func(driver.Row) error) error {
+	var w where
 	past, ok := c.(*pastConn)
 	if !ok || layouts[t.kind] == nil {
-		return t.kind.Table(), nil
+		if err := build(&w); err != nil {
+			return err
+		}
+		return c.Query(ctx, "SELECT "+columns+" FROM "+t.kind.Table()+w.sql.String()+after, w.args, fn)
+	}
+	w.args = make([]driver.Arg, pastArgs)
+	if err := build(&w); err != nil {
+		return err
 	}
 	project := ""
 	if t.project != nil {
 		project = t.project(filter)
 	}
-	source, w.args, err = layouts[t.kind].source(ctx, past, project)
-	return source, err
+	changed, err := layouts[t.kind].changedSince(ctx, past.Conn, past.seq, project)
+	if err != nil {
+		return err
+	}
+	list := &pastList{layouts[t.kind], changed}
+	needed := columns + after
+	if columns == t.allColumns {
+		each := fn
+		fn = func(r driver.Row) error { return each(list.row(r)) }
+		needed = after
+	}
+	source, args, err := list.source(needed + w.sql.String())
+	if err != nil {
+		return err
+	}
+	copy(w.args, args)
+	return past.Conn.Query(ctx, "SELECT "+columns+" FROM "+source+w.sql.String()+after, w.args, fn)
 }
 
 // get reads the row with an id, or returns nil.

@@ -81,6 +81,8 @@ CREATE TABLE history_rows (
     large INTEGER NOT NULL,
     PRIMARY KEY (id, kind, seq)
 ) WITHOUT ROWID;
+-- A description that has not changed for a thousand changes is found at once.
+CREATE INDEX idx_history_rows_large ON history_rows (id, kind, seq) WHERE large = 1;
 
 -- How far something follows the history; 0 if it is not here.
 CREATE TABLE history_marks (
