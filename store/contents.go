@@ -167,20 +167,7 @@ func (tx *Tx) Rows(ctx context.Context, t *ContentTable, fn func(row []driver.Ar
 	sql := "SELECT " + quotedNames(names) + " FROM " + t.Name + " ORDER BY " + t.key
 	return tx.conn.Query(ctx, sql, nil, func(r driver.Row) error {
 		for i := range row {
-			switch v := r.Value(i).(type) {
-			case int64:
-				row[i] = driver.Int(v)
-			case float64:
-				row[i] = driver.Float(v)
-			case string:
-				row[i] = driver.Text(v)
-			case []byte:
-				row[i] = driver.Blob(v)
-			case nil:
-				row[i] = driver.Null()
-			default:
-				return nexus.Errorf(nexus.CodeInternal, "a value of %s is a %T", t.Name, v)
-			}
+			row[i] = r.Arg(i)
 		}
 		return fn(row)
 	})

@@ -78,7 +78,7 @@ func (s *projectState) each(kind nexus.Kind, fn func(image) error) error {
 			return nil
 		}
 		for n := range row {
-			row[n] = argOf(r, n)
+			row[n] = r.Arg(n)
 		}
 		if kind == nexus.KindSubFeature && !s.features[row[l.column("feature_id")].Text] {
 			return nil

@@ -20,32 +20,18 @@ func (i image) id() string { return i[0].Text }
 func imageOf(r driver.Row, from, columns int) image {
 	i := make(image, columns)
 	for n := range i {
-		i[n] = argOf(r, from+n)
+		i[n] = r.Arg(from + n)
 	}
 	return i
-}
-
-func argOf(r driver.Row, column int) driver.Arg {
-	switch v := r.Value(column).(type) {
-	case int64:
-		return driver.Int(v)
-	case float64:
-		return driver.Float(v)
-	case string:
-		return driver.Text(v)
-	case []byte:
-		return driver.Blob(v)
-	default:
-		return driver.Null()
-	}
 }
 
 // imageRow is an image as a row of a query, for what scans rows.
 type imageRow image
 
-func (r imageRow) Columns() []string      { return nil }
-func (r imageRow) IsNull(column int) bool { return r[column].Kind == driver.KindNull }
-func (r imageRow) Value(column int) any   { return r[column].Value() }
+func (r imageRow) Columns() []string         { return nil }
+func (r imageRow) IsNull(column int) bool    { return r[column].Kind == driver.KindNull }
+func (r imageRow) Value(column int) any      { return r[column].Value() }
+func (r imageRow) Arg(column int) driver.Arg { return r[column] }
 
 func (r imageRow) Text(column int) string {
 	switch a := r[column]; a.Kind {
