@@ -11,9 +11,11 @@ import (
 	"github.com/seed-c8812374/nexus/store/driver"
 )
 
-// Past is the database as it was after a change of its history. Its services read;
-// their writes are refused with nexus.CodeReadOnly. Metrics and signs of life are
-// not in the history: those are as they are now. It is safe for concurrent use.
+// Past is the database as it was after a change of its history. Its services get,
+// list, count and load rows; their writes are refused with nexus.CodeReadOnly. Metrics
+// and signs of life are not in the history: of metrics there are those with a timestamp
+// up to the second of the change, as they are now, and what else is said about work,
+// such as attempts and what is ready, is that of now. It is safe for concurrent use.
 type Past struct {
 	Services
 
@@ -243,13 +245,18 @@ func (s *survey) finish() (map[string]image, error) {
 	return images, nil
 }
 
-// source is what a list of the past is read from, in place of the table, with its
-// arguments: the rows that are as they were then, and beside them those that are
-// not.
-func (l *layout) source(ctx context.Context, c *pastConn, project string) (string, []driver.Arg, error) {
+// source is what a list of the past is read from, in place of the table, and adds its
+// arguments: the rows that are as they were then, and beside them those that are not.
+func (c *pastConn) source(ctx context.Context, kind nexus.Kind, w *where, project string) (string, error) {
+	l := layouts[kind]
+	if l == nil { // metrics
+		until, err := momentTime(ctx, c.Conn, c.seq)
+		w.args = append(w.args, driver.Int(until/1e6))
+		return fmt.Sprintf("(SELECT * FROM %s WHERE timestamp <= $%d) AS %[1]s", kind.Table(), len(w.args)), err
+	}
 	changed, err := l.changedSince(ctx, c.Conn, c.seq, project)
 	if err != nil || len(changed) == 0 {
-		return l.kind.Table(), nil, err
+		return kind.Table(), err
 	}
 	ids := make([]string, 0, len(changed))
 	rows := make([][]any, 0, len(changed))
@@ -268,21 +275,21 @@ func (l *layout) source(ctx context.Context, c *pastConn, project string) (strin
 	}
 	idList, err := json.Marshal(ids)
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
 	rowList, err := json.Marshal(rows)
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
 	names := make([]string, len(l.columns))
 	values := make([]string, len(l.columns))
 	for n, column := range l.columns {
 		names[n], values[n] = column.Name, fmt.Sprintf("value ->> %d AS %s", n, column.Name)
 	}
-	source := "(SELECT " + strings.Join(names, ", ") + " FROM " + l.kind.Table() +
-		" WHERE id NOT IN (SELECT value FROM json_each($1))" +
-		" UNION ALL SELECT " + strings.Join(values, ", ") + " FROM json_each($2)) AS " + l.kind.Table()
-	return source, []driver.Arg{driver.Text(string(idList)), driver.Text(string(rowList))}, nil
+	w.args = append(w.args, driver.Text(string(idList)), driver.Text(string(rowList)))
+	return "(SELECT " + strings.Join(names, ", ") + " FROM " + kind.Table() +
+		fmt.Sprintf(" WHERE id NOT IN (SELECT value FROM json_each($%d))", len(w.args)-1) +
+		" UNION ALL SELECT " + strings.Join(values, ", ") + fmt.Sprintf(" FROM json_each($%d)) AS ", len(w.args)) + kind.Table(), nil
 }
 
 // startingWith returns up to three ids that begin with a prefix and were there.

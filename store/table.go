@@ -40,6 +40,7 @@ type table[E, F, U any] struct {
 	page           func(F) nexus.Page
 	filter         func(*where, F)
 	project        func(F) string // the project that a filter names; nil if it cannot
+	within         nexus.Kind     // whose table the filter reads as well; empty if it does not
 
 	// noteChange and deleting note what is to be checked at the end of the
 	// transaction; nil if there is nothing. before is nil when after is new.
@@ -127,20 +128,27 @@ func (t *table[E, F, U]) read(ctx context.Context, c driver.Conn, sql string, ar
 // arguments come first.
 func (t *table[E, F, U]) source(ctx context.Context, c driver.Conn, w *where, filter F) (source string, err error) {
 	past, ok := c.(*pastConn)
-	if !ok || layouts[t.kind] == nil {
+	if !ok {
 		return t.kind.Table(), nil
 	}
 	project := ""
 	if t.project != nil {
 		project = t.project(filter)
 	}
-	source, w.args, err = layouts[t.kind].source(ctx, past, project)
-	return source, err
+	if t.within != "" {
+		outer, err := past.source(ctx, t.within, w, "")
+		if err != nil {
+			return "", err
+		}
+		w.past = map[nexus.Kind]string{t.within: outer}
+	}
+	return past.source(ctx, t.kind, w, project)
 }
 
 // get reads the row with an id, or returns nil.
 func (t *table[E, F, U]) get(ctx context.Context, c driver.Conn, id string) (e *E, err error) {
-	if past, ok := c.(*pastConn); ok && layouts[t.kind] != nil {
+	past, ok := c.(*pastConn)
+	if ok && layouts[t.kind] != nil {
 		i, err := layouts[t.kind].imageAt(ctx, past.Conn, id, past.seq)
 		if i == nil || err != nil {
 			return nil, err
@@ -154,6 +162,12 @@ func (t *table[E, F, U]) get(ctx context.Context, c driver.Conn, id string) (e *
 		t.scan(e, r)
 		return nil
 	})
+	if ok && e != nil && err == nil {
+		var until int64
+		if until, err = momentTime(ctx, past.Conn, past.seq); t.created(e).UnixMicro() > until {
+			e = nil
+		}
+	}
 	return e, err
 }
 

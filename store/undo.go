@@ -23,30 +23,39 @@ import (
 // have changed the same since, with the *nexus.Undone in Error.Stored;
 // CodeTransition if there is nothing left to undo, as when it is called again.
 func (db *DB) Undo(ctx context.Context, r nexus.UndoRequest) (report *nexus.Undone, err error) {
+	err = db.InTx(ctx, func(tx *Tx) error {
+		report, err = tx.Undo(ctx, r)
+		return err
+	})
+	return report, err
+}
+
+// Undo is [DB.Undo] as a part of the transaction.
+func (tx *Tx) Undo(ctx context.Context, r nexus.UndoRequest) (*nexus.Undone, error) {
 	if err := checkUndo(r); err != nil {
 		return nil, err
 	}
-	keepNothing := errors.New("a dry run keeps nothing")
-	err = db.InTx(ctx, func(tx *Tx) error {
+	u := &undoing{
+		historian: historian{ctx: ctx, conn: tx.conn},
+		x:         newReinstatement(ctx, tx.conn, &tx.end, tx.Tasks.now(), 0),
+		rows:      make(map[rowKey]*undoneRow),
+		report: &nexus.Undone{
+			Operations: []int64{}, Changes: []nexus.Change{}, Conflicts: []nexus.Conflict{}, Requeued: []string{}, DryRun: r.DryRun,
+		},
+	}
+	var stop error // of a dry run, of which nothing may remain
+	err := tx.conn.Savepoint(ctx, func() error {
 		tx.end.did("undo", "")
-		u := &undoing{
-			historian: historian{ctx: ctx, conn: tx.conn},
-			x:         newReinstatement(ctx, tx.conn, &tx.end, tx.Tasks.now(), 0),
-			rows:      make(map[rowKey]*undoneRow),
-			report:    &nexus.Undone{Operations: []int64{}, Changes: []nexus.Change{}, Conflicts: []nexus.Conflict{}, DryRun: r.DryRun},
-		}
-		if err := u.run(r); err != nil {
+		if err := u.run(r); err != nil || !r.DryRun {
 			return err
 		}
-		if report = u.report; r.DryRun {
-			return keepNothing
-		}
-		return nil
+		stop = errors.New("a dry run keeps nothing")
+		return stop
 	})
-	if err != nil && !errors.Is(err, keepNothing) {
+	if err != nil && (stop == nil || !errors.Is(err, stop)) {
 		return nil, err
 	}
-	return report, nil
+	return u.report, nil
 }
 
 func checkUndo(r nexus.UndoRequest) error {
@@ -100,8 +109,12 @@ func (u *undoing) run(r nexus.UndoRequest) error {
 			return err
 		}
 	}
-	if len(u.report.Conflicts) > 0 && !r.Force && !r.DryRun {
-		return u.refused()
+	if err := u.contents(r.Force); err != nil {
+		return err
+	}
+	refused := len(u.report.Conflicts) > 0 && !r.Force
+	if refused && !r.DryRun {
+		return u.report.Refused()
 	}
 	if err := u.plan(); err != nil {
 		return err
@@ -111,6 +124,9 @@ func (u *undoing) run(r nexus.UndoRequest) error {
 			Code: nexus.CodeTransition, Message: "there is nothing left to undo: all of it is as it was before",
 			Hint: "nothing was changed; it may have been undone already: see nexus history",
 		}
+	}
+	if refused { // in a dry run: half of it need not be possible
+		return nil
 	}
 	if err := u.x.run(); err != nil {
 		return err
@@ -179,7 +195,7 @@ func (u *undoing) undo(seq int64, force bool) error {
 	}
 	switch {
 	case before == nil: // it was new
-		if row.then != nil && after != nil && changedSinceThen(l, after, row.then) {
+		if row.then != nil && after != nil && !l.alike(after, row.then) {
 			if conflict("", "others have changed it since"); !force {
 				return nil
 			}
@@ -187,7 +203,10 @@ func (u *undoing) undo(seq int64, force bool) error {
 		row.then = nil
 	case after == nil: // it was deleted
 		if row.then != nil {
-			if conflict("", "it is there again"); !force {
+			if l.alike(before, row.then) {
+				return nil // it was undone already
+			}
+			if conflict("", "it is there again, and not as it was"); !force {
 				return nil
 			}
 		}
@@ -199,7 +218,7 @@ func (u *undoing) undo(seq int64, force bool) error {
 	default:
 		for n, column := range l.columns {
 			switch {
-			case before[n] == after[n] || column.Name == "revision" || row.then[n] == before[n]:
+			case before[n] == after[n] || column.Name == "revision" || l.back(before, n, row.then):
 			case row.then[n] == after[n]:
 				row.then[n] = before[n]
 			case follows(l.kind, column.Name): // others have gone on
@@ -213,14 +232,33 @@ func (u *undoing) undo(seq int64, force bool) error {
 	return nil
 }
 
-// changedSinceThen reports whether a row has changed, other than in what follows.
-func changedSinceThen(l *layout, then, now image) bool {
+// alike reports whether a row is as it was, other than in what follows.
+func (l *layout) alike(then, now image) bool {
 	for n, column := range l.columns {
-		if then[n] != now[n] && column.Name != "revision" && !follows(l.kind, column.Name) {
-			return true
+		if column.Name != "revision" && !follows(l.kind, column.Name) && !l.back(then, n, now) {
+			return false
 		}
 	}
-	return false
+	return true
+}
+
+// back reports whether a column is what it was. A task that was in flight then was
+// given back when that was undone before.
+func (l *layout) back(then image, n int, now image) bool {
+	if now[n] == then[n] {
+		return true
+	}
+	if l.kind != nexus.KindTask || !nexus.TaskStatus(then[l.column("status")].Text).InFlight() {
+		return false
+	}
+	switch l.columns[n].Name {
+	case "status":
+		return now[n].Text == string(nexus.TaskPending)
+	case "assigned_agent":
+		return now[n].Text == ""
+	default:
+		return false
+	}
 }
 
 // follows reports whether a column of a kind follows from what happens elsewhere.
@@ -236,21 +274,6 @@ func follows(kind nexus.Kind, column string) bool {
 		return false
 	default:
 		return column == "updated_at"
-	}
-}
-
-func (u *undoing) refused() error {
-	first := u.report.Conflicts[0]
-	message := fmt.Sprintf("%s %s: %s", first.Kind, first.ID, first.Reason)
-	if first.Field != "" {
-		message = fmt.Sprintf("%s %s, %s: %s", first.Kind, first.ID, first.Field, first.Reason)
-	}
-	if more := len(u.report.Conflicts) - 1; more > 0 {
-		message += fmt.Sprintf(" (and %d more)", more)
-	}
-	return &nexus.Error{
-		Code: nexus.CodeStale, Message: message, Stored: u.report,
-		Hint: "nothing was changed; --force overwrites what others did",
 	}
 }
 

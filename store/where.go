@@ -17,6 +17,16 @@ type where struct {
 	sql  strings.Builder
 	args []driver.Arg
 	err  error // of the first condition that makes no sense
+
+	past map[nexus.Kind]string // what other tables were, if that is asked for
+}
+
+// table is what a condition reads for another table.
+func (w *where) table(kind nexus.Kind) string {
+	if source, ok := w.past[kind]; ok {
+		return source
+	}
+	return kind.Table()
 }
 
 // maxValues bounds the values of one condition; databases bound the arguments of
