@@ -138,6 +138,9 @@ func (u *undoing) nothingFound(r nexus.UndoRequest) error {
 	e := &nexus.Error{Code: nexus.CodeNotFound, Hint: "nothing was changed; see nexus history"}
 	if r.Operation > 0 {
 		e.Message = fmt.Sprintf("there is no operation %d in the history", r.Operation)
+		if made, err := u.madeBy(r.Operation); err == nil && made.first != 0 && made.first != r.Operation {
+			e.Message += fmt.Sprintf(": change %[1]d is part of operation %d", r.Operation, made.first)
+		}
 	} else {
 		e.Message = fmt.Sprintf("%s has changed nothing since then", r.Actor)
 	}

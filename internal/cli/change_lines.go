@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/seed-c8812374/nexus"
@@ -116,9 +115,9 @@ func (a *app) writeDifference(out io.Writer, list []nexus.Change) {
 		row := oneLine(fmt.Sprintf("%s %s", c.Kind, c.ID))
 		switch c.Change {
 		case nexus.ChangeInsert:
-			fmt.Fprintln(out, p.paint(green, strings.TrimSpace("+ "+row+"  "+strings.TrimPrefix(did(c), "new"))))
+			fmt.Fprintln(out, p.paint(green, strings.TrimSpace("+ "+row+strings.TrimPrefix(did(c), "new"))))
 		case nexus.ChangeDelete:
-			fmt.Fprintln(out, p.paint(red, strings.TrimSpace("- "+row+"  "+strings.TrimPrefix(did(c), "deleted"))))
+			fmt.Fprintln(out, p.paint(red, strings.TrimSpace("- "+row+strings.TrimPrefix(did(c), "deleted"))))
 		default:
 			fmt.Fprintln(out, p.paint(yellow, "~ "+row))
 			for i := range c.Fields {
@@ -145,5 +144,5 @@ func tally(list []nexus.Change) string {
 			parts = append(parts, fmt.Sprintf("%d %s", n[t.change], t.word))
 		}
 	}
-	return strings.Join(slices.Clip(parts), ", ")
+	return strings.Join(parts, ", ")
 }
