@@ -87,9 +87,11 @@ type undoing struct {
 	report *nexus.Undone
 }
 
-// undoneRow is a row on the way back.
+// undoneRow is a row on the way back, from what it is now to what it will have been.
 type undoneRow struct {
 	now, then image
+	origin    image // before the first of the changes that are undone
+	stays     bool  // because of a conflict
 }
 
 func (u *undoing) run(r nexus.UndoRequest) error {
@@ -104,8 +106,14 @@ func (u *undoing) run(r nexus.UndoRequest) error {
 	if err := u.noteOperations(changes); err != nil {
 		return err
 	}
-	for _, seq := range slices.Backward(changes) {
-		if err := u.undo(seq, r.Force); err != nil {
+	keys := make([]rowKey, len(changes))
+	for i, seq := range changes {
+		if keys[i], err = u.prepare(seq); err != nil {
+			return err
+		}
+	}
+	for i, seq := range slices.Backward(changes) {
+		if err := u.undo(seq, keys[i], r.Force); err != nil {
 			return err
 		}
 	}
@@ -164,52 +172,59 @@ func (u *undoing) noteOperations(changes []int64) error {
 	return nil
 }
 
-// undo takes one change back. Later ones have been.
-func (u *undoing) undo(seq int64, force bool) error {
-	var kind nexus.Kind
-	var id string
-	err := u.conn.Query(u.ctx, `SELECT kind, id FROM history WHERE seq = $1`, []driver.Arg{driver.Int(seq)}, func(r driver.Row) error {
-		kind, id = nexus.Kind(r.Text(0)), r.Text(1)
+// prepare notes the row of a change.
+func (u *undoing) prepare(seq int64) (key rowKey, err error) {
+	err = u.conn.Query(u.ctx, `SELECT kind, id FROM history WHERE seq = $1`, []driver.Arg{driver.Int(seq)}, func(r driver.Row) error {
+		key = rowKey{nexus.Kind(r.Text(0)), r.Text(1)}
 		return nil
 	})
-	if err != nil {
-		return err
+	if err != nil || u.rows[key] != nil {
+		return key, err
 	}
-	l := layouts[kind]
+	l := layouts[key.kind]
+	origin, err := l.imageBefore(u.ctx, u.conn, seq)
+	if err != nil {
+		return key, err
+	}
+	now, err := l.current(u.ctx, u.conn, key.id)
+	u.rows[key] = &undoneRow{now: now, then: slices.Clone(now), origin: origin}
+	return key, err
+}
+
+// undo takes one change of a row back. Later ones have been. What is as it was before
+// all of them has been undone already, and is no conflict.
+func (u *undoing) undo(seq int64, key rowKey, force bool) error {
+	l, row := layouts[key.kind], u.rows[key]
+	if row.stays {
+		return nil
+	}
 	before, err := l.imageBefore(u.ctx, u.conn, seq)
 	if err != nil {
 		return err
 	}
-	after, err := l.imageAt(u.ctx, u.conn, id, seq)
+	after, err := l.imageAt(u.ctx, u.conn, key.id, seq)
 	if err != nil {
 		return err
 	}
-	row := u.rows[rowKey{kind, id}]
-	if row == nil {
-		now, err := l.current(u.ctx, u.conn, id)
-		if err != nil {
-			return err
-		}
-		row = &undoneRow{now: now, then: slices.Clone(now)}
-		u.rows[rowKey{kind, id}] = row
-	}
 	conflict := func(field, reason string) {
-		u.report.Conflicts = append(u.report.Conflicts, nexus.Conflict{Kind: kind, ID: id, Field: field, Reason: reason})
+		u.report.Conflicts = append(u.report.Conflicts, nexus.Conflict{Kind: key.kind, ID: key.id, Field: field, Reason: reason})
 	}
 	switch {
 	case before == nil: // it was new
 		if row.then != nil && after != nil && !l.alike(after, row.then) {
 			if conflict("", "others have changed it since"); !force {
+				row.stays = true
 				return nil
 			}
 		}
 		row.then = nil
 	case after == nil: // it was deleted
 		if row.then != nil {
-			if l.alike(before, row.then) {
-				return nil // it was undone already
+			if l.alike(before, row.then) || row.origin != nil && l.alike(row.origin, row.then) {
+				return nil
 			}
 			if conflict("", "it is there again, and not as it was"); !force {
+				row.stays = true
 				return nil
 			}
 		}
@@ -217,6 +232,8 @@ func (u *undoing) undo(seq int64, force bool) error {
 	case row.then == nil:
 		if conflict("", "others have deleted it since"); force {
 			row.then = before
+		} else {
+			row.stays = true
 		}
 	default:
 		for n, column := range l.columns {
@@ -224,6 +241,7 @@ func (u *undoing) undo(seq int64, force bool) error {
 			case before[n] == after[n] || column.Name == "revision" || l.back(before, n, row.then):
 			case row.then[n] == after[n]:
 				row.then[n] = before[n]
+			case row.origin != nil && l.back(row.origin, n, row.then):
 			case follows(l.kind, column.Name): // others have gone on
 			default:
 				if conflict(column.Name, "others have changed it since"); force {

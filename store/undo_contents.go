@@ -52,6 +52,9 @@ func (u *undoing) content(container rowKey, c child, force bool) error {
 		if row != nil && (row.then == nil || row.then[column].Text != container.id) {
 			continue // it goes, or leaves
 		}
+		if row != nil && row.stays {
+			continue // of which there is a conflict already
+		}
 		u.report.Conflicts = append(u.report.Conflicts, nexus.Conflict{
 			Kind: c.kind, ID: id, Reason: fmt.Sprintf("others have put it into %s %s, which would go", container.kind, container.id),
 		})

@@ -159,8 +159,8 @@ func testHistoryFields(t *testing.T, db *store.DB, clock *Clock) {
 	change := list[0]
 	same(t, change.Fields, []nexus.FieldChange{
 		{Field: "name", From: `"p-t1"`, To: `"renamed"`},
-		{Field: "metadata", From: "", To: `{"a":1}`},
 		{Field: "revision", From: "1", To: "2"},
+		{Field: "metadata", From: "", To: `{"a":1}`},
 	})
 	same(t, change.Before.(*nexus.Task).Name, "p-t1")
 	same(t, change.After.(*nexus.Task).Name, "renamed")
@@ -188,10 +188,12 @@ func testDiff(t *testing.T, db *store.DB, clock *Clock) {
 	}
 	all := func() map[string]string { return everything(t, u.ctx, &db.Services, "p") }
 	states := []state{{0, map[string]string{}}, {u.next() - 1, all()}}
-	for _, name := range []string{"insert", "update", "large", "delete task", "several", "delete project"} {
+	for _, name := range []string{"large", "status", "replace", "update", "delete feature", "delete project"} {
 		u.do("a1", each[name])
 		states = append(states, state{u.next() - 1, all()})
 	}
+	u.undo(nexus.UndoRequest{Operation: states[len(states)-2].seq + 1})
+	states = append(states, state{u.next() - 1, all()})
 	for _, from := range states {
 		for _, to := range states {
 			list, err := db.Diff(u.ctx, from.seq, to.seq, "p")
@@ -251,7 +253,7 @@ func testMoments(t *testing.T, db *store.DB, clock *Clock) {
 		hour(3).Add(time.Minute).Format("2006-01-02T15:04"): ends[2],
 		hour(3).Add(time.Minute).Format(time.DateTime):      ends[2],
 		hour(-30).Format(time.DateOnly):                     0,
-		"90m":                                               ends[3], "4h": ends[0], "1d": 0, "100h": 0,
+		"90m":                                               ends[2], "4h": ends[0], "1d": 0, "100h": 0,
 		"now": u.next() - 1, "0s": u.next() - 1,
 		"c-here": state.Seq, "c-": state.Seq,
 	} {
@@ -295,6 +297,7 @@ func testLocate(t *testing.T, db *store.DB, clock *Clock) {
 func testPastMetrics(t *testing.T, db *store.DB, clock *Clock) {
 	u := newUndoer(t, db, clock)
 	var moments []int64
+	clock.Move(time.Hour)
 	for n := range 4 {
 		must(t, db.Metrics.Create(u.ctx, &nexus.Metric{ID: fmt.Sprint("m", n), ProjectID: "p", Type: "cost_usd", Value: 1}))
 		u.do("a1", each["status"])
