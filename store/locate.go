@@ -30,15 +30,19 @@ func (db *DB) Locate(ctx context.Context, kind nexus.Kind, prefix string) (nexus
 		found, err = locate(ctx, c, kinds, prefix, prefix+lastOfAll)
 		return err
 	})
+	name := prefix + ": " // which an error says by itself only of a row whose kind it knows
+	if kind != "" {
+		name = ""
+	}
 	switch {
 	case err != nil:
 		return "", "", err
 	case len(found) == 0:
-		return "", "", &nexus.Error{Code: nexus.CodeNotFound, Kind: kind, ID: prefix, Message: "is not there, and not in the history"}
+		return "", "", &nexus.Error{Code: nexus.CodeNotFound, Kind: kind, ID: prefix, Message: name + "is not there, and not in the history"}
 	case len(found) > 1:
 		return "", "", &nexus.Error{
 			Code: nexus.CodeAmbiguous, Kind: kind, ID: prefix,
-			Message: fmt.Sprintf("fits several, among them %s %s and %s %s", found[0].kind, found[0].id, found[1].kind, found[1].id),
+			Message: name + fmt.Sprintf("fits several, among them %s %s and %s %s", found[0].kind, found[0].id, found[1].kind, found[1].id),
 			Hint:    "give the kind, and more of the id",
 		}
 	}

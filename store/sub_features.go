@@ -43,7 +43,6 @@ var subFeatures = table[nexus.SubFeature, nexus.SubFeatureFilter, nexus.SubFeatu
 	apply:          nexus.SubFeatureUpdate.Apply,
 	seen:           func(u nexus.SubFeatureUpdate) int64 { return u.Revision },
 	page:           func(f nexus.SubFeatureFilter) nexus.Page { return f.Page },
-	within:         nexus.KindFeature,
 	filter: func(w *where, f nexus.SubFeatureFilter) {
 		if f.ProjectID != "" {
 			w.condition("feature_id IN (SELECT id FROM "+w.table(nexus.KindFeature)+" WHERE project_id = ?)", driver.Text(f.ProjectID))

@@ -40,7 +40,6 @@ type table[E, F, U any] struct {
 	page           func(F) nexus.Page
 	filter         func(*where, F)
 	project        func(F) string // the project that a filter names; nil if it cannot
-	within         nexus.Kind     // whose table the filter reads as well; empty if it does not
 
 	// noteChange and deleting note what is to be checked at the end of the
 	// transaction; nil if there is nothing. before is nil when after is new.
@@ -135,13 +134,7 @@ func (t *table[E, F, U]) source(ctx context.Context, c driver.Conn, w *where, fi
 	if t.project != nil {
 		project = t.project(filter)
 	}
-	if t.within != "" {
-		outer, err := past.source(ctx, t.within, w, "")
-		if err != nil {
-			return "", err
-		}
-		w.past = map[nexus.Kind]string{t.within: outer}
-	}
+	w.past = func(kind nexus.Kind) (string, error) { return past.source(ctx, kind, w, "") }
 	return past.source(ctx, t.kind, w, project)
 }
 

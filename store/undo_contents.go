@@ -10,8 +10,11 @@ import (
 // contained is what refers to a row, and goes with it or keeps it from going.
 var contained = map[nexus.Kind][]child{
 	nexus.KindProject: {
-		{nexus.KindFeature, "project_id"}, {nexus.KindTask, "project_id"}, {nexus.KindCheckpoint, "project_id"},
-		{nexus.KindRequirement, "project_id"}, {nexus.KindSession, "project_id"},
+		{nexus.KindFeature, "project_id"},
+		{nexus.KindTask, "project_id"},
+		{nexus.KindCheckpoint, "project_id"},
+		{nexus.KindRequirement, "project_id"},
+		{nexus.KindSession, "project_id"},
 	},
 	nexus.KindFeature:    {{nexus.KindSubFeature, "feature_id"}, {nexus.KindTask, "feature_id"}},
 	nexus.KindSubFeature: {{nexus.KindTask, "sub_feature_id"}},

@@ -18,15 +18,19 @@ type where struct {
 	args []driver.Arg
 	err  error // of the first condition that makes no sense
 
-	past map[nexus.Kind]string // what other tables were, if that is asked for
+	past func(nexus.Kind) (string, error) // what other tables were, if that is asked for
 }
 
-// table is what a condition reads for another table.
+// table is what a condition reads for another table; it may add arguments.
 func (w *where) table(kind nexus.Kind) string {
-	if source, ok := w.past[kind]; ok {
-		return source
+	if w.past == nil {
+		return kind.Table()
 	}
-	return kind.Table()
+	source, err := w.past(kind)
+	if err != nil && w.err == nil {
+		w.err = err
+	}
+	return source
 }
 
 // maxValues bounds the values of one condition; databases bound the arguments of

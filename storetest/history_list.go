@@ -228,16 +228,12 @@ func testDiff(t *testing.T, db *store.DB, clock *Clock) {
 
 func testMoments(t *testing.T, db *store.DB, clock *Clock) {
 	u := newUndoer(t, db, clock)
-	first := u.next() - 1
 	at := clock.Now()
 	var ends []int64
 	for range 5 {
 		clock.Move(time.Hour)
-		u.do("a1", each["status"])
+		u.undo(nexus.UndoRequest{Operation: u.do("a1", each["status"])})
 		ends = append(ends, u.next()-1)
-		u.undo(nexus.UndoRequest{Operation: first + 1})
-		first = u.next() - 1
-		ends[len(ends)-1] = first
 	}
 	p, err := db.Checkpoint(u.ctx, nexus.CheckpointRequest{ID: "c-here", ProjectID: "p"})
 	must(t, err)
@@ -300,9 +296,9 @@ func testPastMetrics(t *testing.T, db *store.DB, clock *Clock) {
 	clock.Move(time.Hour)
 	for n := range 4 {
 		must(t, db.Metrics.Create(u.ctx, &nexus.Metric{ID: fmt.Sprint("m", n), ProjectID: "p", Type: "cost_usd", Value: 1}))
-		u.do("a1", each["status"])
+		operation := u.do("a1", each["status"])
 		moments = append(moments, u.next()-1)
-		u.undo(nexus.UndoRequest{Operation: u.next() - 2})
+		u.undo(nexus.UndoRequest{Operation: operation})
 		clock.Move(time.Hour)
 	}
 	for n, seq := range moments {
