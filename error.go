@@ -37,6 +37,8 @@ const (
 	CodeNoneReady  Code = "none_ready"     // no task can be claimed now
 	CodeKeyReused  Code = "key_reused"     // the idempotency key belongs to another call
 	CodeOverBudget Code = "over_budget"    // the task, or its project, has used up what it may
+
+	CodeUnconfirmed Code = "unconfirmed" // nobody has agreed to it; nothing was changed
 )
 
 // Error is the one error type of Nexus.

@@ -1,12 +1,16 @@
 package nexus
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Change is a change of a row, as the history has it. Changes of metrics and signs
-// of life are not in the history: they are a log themselves.
+// of life are not in the history: they are a log themselves. A difference between two
+// states, or one that is yet to be made, has neither number, time nor operation.
 type Change struct {
-	Seq       int64      `json:"seq"` // changes are numbered in their order; numbers may be missing
-	At        time.Time  `json:"at"`  // to the microsecond, by the clock of who made it
+	Seq       int64      `json:"seq,omitempty"` // changes are numbered in their order; numbers may be missing
+	At        time.Time  `json:"at,omitzero"`   // to the microsecond, by the clock of who made it
 	Change    ChangeType `json:"change"`
 	Kind      Kind       `json:"kind"`
 	ID        string     `json:"id"`
@@ -15,7 +19,7 @@ type Change struct {
 	// Operation is the number of the first change of the transaction, by which it can
 	// be undone; Name is what it was, such as "claim", and Actor who made it. Those two
 	// are empty for changes that another program made.
-	Operation int64  `json:"operation"`
+	Operation int64  `json:"operation,omitempty"`
 	Name      string `json:"name,omitempty"`
 	Actor     string `json:"actor,omitempty"`
 
@@ -81,6 +85,30 @@ type Undone struct {
 	Conflicts  []Conflict `json:"conflicts"`  // what others have changed since; overwritten if it was forced
 	Requeued   []string   `json:"requeued"`   // tasks that would be in flight, and are pending
 	DryRun     bool       `json:"dry_run,omitempty"`
+}
+
+// Refused says that there are conflicts, as the undoing of it does without force.
+func (u *Undone) Refused() error {
+	first := u.Conflicts[0]
+	e := &Error{
+		Code: CodeStale, Kind: first.Kind, ID: first.ID, Message: first.Reason, Stored: u,
+		Hint: "nothing was changed; --force overwrites what others did",
+	}
+	if first.Field != "" {
+		e.Message = first.Field + ": " + first.Reason
+	}
+	if len(u.Conflicts) == 1 {
+		return e
+	}
+	e.Kind, e.ID, e.Message = "", "", fmt.Sprintf("there are %d conflicts", len(u.Conflicts))
+	for _, c := range u.Conflicts {
+		field := string(c.Kind) + " " + c.ID
+		if c.Field != "" {
+			field += ", " + c.Field
+		}
+		e.Problems = append(e.Problems, Problem{Field: field, Message: c.Reason})
+	}
+	return e
 }
 
 // Conflict is a row that others have changed since.

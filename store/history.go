@@ -113,11 +113,20 @@ func (h *historian) find(f nexus.HistoryFilter) (found []int64, err error) {
 		w.condition("seq < ?", driver.Int(f.Before))
 	}
 	order := " ORDER BY seq"
-	if f.Newest {
+	if f.Newest && f.Operation == 0 {
 		order += " DESC"
 	}
+	limit := f.Limit
+	if f.Newest && f.Operation > 0 { // which is read from its beginning
+		limit = 0
+		defer func() {
+			if slices.Reverse(found); f.Limit > 0 {
+				found = found[:min(len(found), f.Limit)]
+			}
+		}()
+	}
 	err = h.conn.Query(h.ctx, "SELECT seq, at_us FROM "+from+w.sql.String()+order, w.args, func(r driver.Row) error {
-		if f.Limit > 0 && len(found) == f.Limit {
+		if limit > 0 && len(found) == limit {
 			return errEnough
 		}
 		keep, more, err := h.keep(r.Int(0), r.Int(1), f)
@@ -156,7 +165,7 @@ func (h *historian) keep(seq, at int64, f nexus.HistoryFilter) (keep, more bool,
 		}
 	}
 	if f.Operation > 0 && made.first != f.Operation {
-		return false, f.Newest, nil
+		return false, false, nil
 	}
 	if !f.Since.IsZero() && made.at < micros(f.Since) {
 		// The clocks of those who wrote may differ, so older ones do not end it.

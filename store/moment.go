@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"fmt"
+	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/seed-c8812374/nexus"
@@ -11,9 +13,9 @@ import (
 )
 
 // Moment returns the number of the change that a text means, for [DB.AsOf]: the
-// number itself; a time in RFC 3339, or a day; how long ago, such as 90m; or the id
-// of a checkpoint, or what it begins with. A time means the last change until then,
-// by the clocks of those who wrote.
+// number itself; a time in RFC 3339, or a day; how long ago, such as 90m or 7d; now;
+// or the id of a checkpoint, or what it begins with. A time means the last change
+// until then, by the clocks of those who wrote.
 //
 // Codes: CodeInvalid; CodeNotFound, also for what the history does not have yet or
 // any more.
@@ -32,6 +34,9 @@ func moment(ctx context.Context, c driver.Conn, text string, now time.Time) (int
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return n, nil
 	}
+	if text == "now" {
+		return lastRecord(ctx, c)
+	}
 	if t, ok := parseTime(text, now); ok {
 		return momentAt(ctx, c, micros(t))
 	}
@@ -41,6 +46,11 @@ func moment(ctx context.Context, c driver.Conn, text string, now time.Time) (int
 func parseTime(text string, now time.Time) (time.Time, bool) {
 	if d, err := time.ParseDuration(text); err == nil {
 		return now.Add(-d.Abs()), true
+	}
+	if days, found := strings.CutSuffix(text, "d"); found {
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
+			return now.AddDate(0, 0, -int(n)), true
+		}
 	}
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02"} {
 		if t, err := time.Parse(layout, text); err == nil {
@@ -69,14 +79,15 @@ func momentAt(ctx context.Context, c driver.Conn, us int64) (int64, error) {
 		}
 	}
 	for low < high {
-		t, err := transactionAt(ctx, c, low+(high-low+1)/2)
+		middle := low + (high-low+1)/2
+		t, err := transactionAt(ctx, c, middle)
 		if err != nil {
 			return 0, err
 		}
 		if t.at <= us {
-			low = t.last
+			low = min(t.last, high)
 		} else {
-			high = t.first - 1
+			high = min(t.first, middle) - 1 // t is after the middle if numbers are missing
 		}
 	}
 	return low, nil
@@ -111,6 +122,32 @@ func transactionAt(ctx context.Context, c driver.Conn, seq int64) (t transaction
 	return t, err
 }
 
+// momentTime returns when it was as after a change: until when, in microseconds, what
+// is its own log had been written.
+func momentTime(ctx context.Context, c driver.Conn, seq int64) (us int64, err error) {
+	t, err := transactionAt(ctx, c, seq)
+	switch {
+	case err != nil:
+		return 0, err
+	case t.first > 0 && t.first <= seq:
+		return t.at, nil
+	}
+	// The change is not there any more, or never was; perhaps a checkpoint is.
+	us = math.MaxInt64
+	if t.first > 0 {
+		us = t.at - 1
+	}
+	const sql = `SELECT state, created_at FROM checkpoints WHERE state IS NOT NULL`
+	err = c.Query(ctx, sql, nil, func(r driver.Row) error {
+		p := nexus.Checkpoint{State: nexus.JSON(r.Text(0))}
+		if state, err := p.Details(); err == nil && state.Seq == seq {
+			us = min(us, (r.Int(1)+1)*1e6-1)
+		}
+		return nil
+	})
+	return us, err
+}
+
 // oldestMoment is the oldest that the history knows.
 func oldestMoment(ctx context.Context, c driver.Conn) (int64, error) {
 	return historyMark(ctx, c, "forgotten")
@@ -136,6 +173,10 @@ func checkMoment(ctx context.Context, c driver.Conn, seq int64) error {
 	if err != nil || kept {
 		return err
 	}
+	return compacted(oldest)
+}
+
+func compacted(oldest int64) error {
 	return &nexus.Error{
 		Code: nexus.CodeNotFound, Message: fmt.Sprintf("the history before change number %d has been compacted", oldest),
 		Hint: "of what was before, the kept checkpoints are still there; see nexus checkpoint list",

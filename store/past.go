@@ -12,9 +12,11 @@ import (
 	"github.com/seed-c8812374/nexus/store/driver"
 )
 
-// Past is the database as it was after a change of its history. Its services read;
-// their writes are refused with nexus.CodeReadOnly. Metrics and signs of life are
-// not in the history: those are as they are now. It is safe for concurrent use.
+// Past is the database as it was after a change of its history. Its services get,
+// list, count and load rows; their writes are refused with nexus.CodeReadOnly. Metrics
+// and signs of life are not in the history: of metrics there are those with a timestamp
+// up to the second of the change, as they are now, and what else is said about work,
+// such as attempts and what is ready, is that of now. It is safe for concurrent use.
 type Past struct {
 	Services
 
@@ -283,11 +285,12 @@ type pastList struct {
 	changed map[string]image
 }
 
-// pastArgs are the arguments of pastList, which come first.
+// pastArgs is how many arguments a pastList has.
 const pastArgs = 2
 
-// source returns the list for a condition, with its arguments.
-func (p *pastList) source(condition string) (string, []driver.Arg, error) {
+// source returns the list for a condition, with its arguments, of which the first is
+// the one with a number.
+func (p *pastList) source(condition string, first int) (string, []driver.Arg, error) {
 	var names, values []string
 	var needed []int
 	for n, column := range p.columns {
@@ -321,9 +324,32 @@ func (p *pastList) source(condition string) (string, []driver.Arg, error) {
 		return "", nil, err
 	}
 	source := "(SELECT " + strings.Join(names, ", ") + " FROM " + p.kind.Table() +
-		" WHERE id NOT IN (SELECT value FROM json_each($1))" +
-		" UNION ALL SELECT " + strings.Join(values, ", ") + " FROM json_each($2)) AS " + p.kind.Table()
+		fmt.Sprintf(" WHERE id NOT IN (SELECT value FROM json_each($%d))", first) +
+		" UNION ALL SELECT " + strings.Join(values, ", ") + fmt.Sprintf(" FROM json_each($%d)) AS ", first+1) + p.kind.Table()
 	return source, []driver.Arg{driver.Text(string(idList)), driver.Text(string(rowList))}, nil
+}
+
+// source is what a condition reads in place of a table, with all its columns. It adds
+// its arguments.
+func (c *pastConn) source(ctx context.Context, kind nexus.Kind, w *where, project string) (string, error) {
+	l := layouts[kind]
+	if l == nil { // metrics
+		until, err := momentTime(ctx, c.Conn, c.seq)
+		w.args = append(w.args, driver.Int(until/1e6))
+		return fmt.Sprintf("(SELECT * FROM %s WHERE timestamp <= $%d) AS %[1]s", kind.Table(), len(w.args)), err
+	}
+	changed, err := l.changedSince(ctx, c.Conn, c.seq, project)
+	if err != nil || len(changed) == 0 {
+		return kind.Table(), err
+	}
+	var all []string
+	for _, column := range l.columns {
+		all = append(all, column.Name)
+	}
+	list := &pastList{l, changed}
+	source, args, err := list.source(strings.Join(all, " "), len(w.args)+1)
+	w.args = append(w.args, args...)
+	return source, err
 }
 
 // jsonValue is a value as JSON can hold it.

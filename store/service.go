@@ -316,12 +316,19 @@ func (s *Service[E, F, U]) Resolve(ctx context.Context, prefix string) (string, 
 	args := []driver.Arg{driver.Text(prefix), driver.Text(prefix + lastOfAll)}
 	var ids []string
 	err := s.run.read(ctx, func(c driver.Conn) (err error) {
+		source := s.table.kind.Table()
+		w := where{args: args}
 		if past, ok := c.(*pastConn); ok {
-			ids, err = layouts[s.table.kind].startingWith(ctx, past, prefix)
-			return err
+			if l := layouts[s.table.kind]; l != nil {
+				ids, err = l.startingWith(ctx, past, prefix)
+				return err
+			}
+			if source, err = past.source(ctx, s.table.kind, &w, ""); err != nil {
+				return err
+			}
 		}
 		const most = " WHERE id >= $1 AND id < $2 ORDER BY id LIMIT 3"
-		return c.Query(ctx, "SELECT id FROM "+s.table.kind.Table()+most, args, func(r driver.Row) error {
+		return c.Query(ctx, "SELECT id FROM "+source+most, w.args, func(r driver.Row) error {
 			ids = append(ids, r.Text(0))
 			return nil
 		})

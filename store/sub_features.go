@@ -45,7 +45,7 @@ var subFeatures = table[nexus.SubFeature, nexus.SubFeatureFilter, nexus.SubFeatu
 	page:           func(f nexus.SubFeatureFilter) nexus.Page { return f.Page },
 	filter: func(w *where, f nexus.SubFeatureFilter) {
 		if f.ProjectID != "" {
-			w.condition("feature_id IN (SELECT id FROM features WHERE project_id = ?)", driver.Text(f.ProjectID))
+			w.condition("feature_id IN (SELECT id FROM "+w.table(nexus.KindFeature)+" WHERE project_id = ?)", driver.Text(f.ProjectID))
 		}
 		equal(w, "feature_id", f.FeatureID)
 		in(w, "status", f.Status)

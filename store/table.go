@@ -124,47 +124,64 @@ func (t *table[E, F, U]) read(ctx context.Context, c driver.Conn, sql string, ar
 }
 
 // query runs a SELECT of columns from the table, or from what that was in the past, with
-// a condition that build makes, and what follows it. fn gets whole rows of the past
-// only if all columns are selected.
+// a condition that build makes, and what follows it.
 func (t *table[E, F, U]) query(ctx context.Context, c driver.Conn, columns string, filter F, build func(*where) error, after string, fn func(driver.Row) error) error {
-	var w where
-	past, ok := c.(*pastConn)
-	if !ok || layouts[t.kind] == nil {
-		if err := build(&w); err != nil {
-			return err
-		}
-		return c.Query(ctx, "SELECT "+columns+" FROM "+t.kind.Table()+w.sql.String()+after, w.args, fn)
+	if past, ok := c.(*pastConn); ok {
+		return t.queryPast(ctx, past, columns, filter, build, after, fn)
 	}
-	w.args = make([]driver.Arg, pastArgs)
+	var w where
 	if err := build(&w); err != nil {
 		return err
 	}
-	project := ""
-	if t.project != nil {
-		project = t.project(filter)
+	return c.Query(ctx, "SELECT "+columns+" FROM "+t.kind.Table()+w.sql.String()+after, w.args, fn)
+}
+
+// queryPast is query of the past. Rows that are not as they were come from the history,
+// and whole only if all columns are selected.
+func (t *table[E, F, U]) queryPast(ctx context.Context, c *pastConn, columns string, filter F, build func(*where) error, after string, fn func(driver.Row) error) (err error) {
+	w := where{}
+	w.past = func(kind nexus.Kind) (string, error) { return c.source(ctx, kind, &w, "") }
+	source := ""
+	if layouts[t.kind] == nil {
+		if source, err = c.source(ctx, t.kind, &w, ""); err != nil {
+			return err
+		}
+	} else {
+		w.args = make([]driver.Arg, pastArgs)
 	}
-	changed, err := layouts[t.kind].changedSince(ctx, past.Conn, past.seq, project)
-	if err != nil {
+	if err := build(&w); err != nil {
 		return err
 	}
-	list := &pastList{layouts[t.kind], changed}
-	needed := columns + after
-	if columns == t.allColumns {
-		each := fn
-		fn = func(r driver.Row) error { return each(list.row(r)) }
-		needed = after
+	if l := layouts[t.kind]; l != nil {
+		project := ""
+		if t.project != nil {
+			project = t.project(filter)
+		}
+		changed, err := l.changedSince(ctx, c.Conn, c.seq, project)
+		if err != nil {
+			return err
+		}
+		list := &pastList{l, changed}
+		needed := columns
+		if columns == t.allColumns {
+			each := fn
+			fn = func(r driver.Row) error { return each(list.row(r)) }
+			needed = ""
+		}
+		text, args, err := list.source(needed+w.sql.String()+after, 1)
+		if err != nil {
+			return err
+		}
+		source = text
+		copy(w.args, args)
 	}
-	source, args, err := list.source(needed + w.sql.String())
-	if err != nil {
-		return err
-	}
-	copy(w.args, args)
-	return past.Conn.Query(ctx, "SELECT "+columns+" FROM "+source+w.sql.String()+after, w.args, fn)
+	return c.Conn.Query(ctx, "SELECT "+columns+" FROM "+source+w.sql.String()+after, w.args, fn)
 }
 
 // get reads the row with an id, or returns nil.
 func (t *table[E, F, U]) get(ctx context.Context, c driver.Conn, id string) (e *E, err error) {
-	if past, ok := c.(*pastConn); ok && layouts[t.kind] != nil {
+	past, ok := c.(*pastConn)
+	if ok && layouts[t.kind] != nil {
 		i, err := layouts[t.kind].imageAt(ctx, past.Conn, id, past.seq)
 		if i == nil || err != nil {
 			return nil, err
@@ -178,6 +195,12 @@ func (t *table[E, F, U]) get(ctx context.Context, c driver.Conn, id string) (e *
 		t.scan(e, r)
 		return nil
 	})
+	if ok && e != nil && err == nil {
+		var until int64
+		if until, err = momentTime(ctx, past.Conn, past.seq); t.created(e).UnixMicro() > until {
+			e = nil
+		}
+	}
 	return e, err
 }
 

@@ -23,30 +23,39 @@ import (
 // have changed the same since, with the *nexus.Undone in Error.Stored;
 // CodeTransition if there is nothing left to undo, as when it is called again.
 func (db *DB) Undo(ctx context.Context, r nexus.UndoRequest) (report *nexus.Undone, err error) {
+	err = db.InTx(ctx, func(tx *Tx) error {
+		report, err = tx.Undo(ctx, r)
+		return err
+	})
+	return report, err
+}
+
+// Undo is [DB.Undo] as a part of the transaction.
+func (tx *Tx) Undo(ctx context.Context, r nexus.UndoRequest) (*nexus.Undone, error) {
 	if err := checkUndo(r); err != nil {
 		return nil, err
 	}
-	keepNothing := errors.New("a dry run keeps nothing")
-	err = db.InTx(ctx, func(tx *Tx) error {
+	u := &undoing{
+		historian: historian{ctx: ctx, conn: tx.conn},
+		x:         newReinstatement(ctx, tx.conn, &tx.end, tx.Tasks.now(), 0),
+		rows:      make(map[rowKey]*undoneRow),
+		report: &nexus.Undone{
+			Operations: []int64{}, Changes: []nexus.Change{}, Conflicts: []nexus.Conflict{}, Requeued: []string{}, DryRun: r.DryRun,
+		},
+	}
+	var stop error // of a dry run, of which nothing may remain
+	err := tx.conn.Savepoint(ctx, func() error {
 		tx.end.did("undo", "")
-		u := &undoing{
-			historian: historian{ctx: ctx, conn: tx.conn},
-			x:         newReinstatement(ctx, tx.conn, &tx.end, tx.Tasks.now(), 0),
-			rows:      make(map[rowKey]*undoneRow),
-			report:    &nexus.Undone{Operations: []int64{}, Changes: []nexus.Change{}, Conflicts: []nexus.Conflict{}, DryRun: r.DryRun},
-		}
-		if err := u.run(r); err != nil {
+		if err := u.run(r); err != nil || !r.DryRun {
 			return err
 		}
-		if report = u.report; r.DryRun {
-			return keepNothing
-		}
-		return nil
+		stop = errors.New("a dry run keeps nothing")
+		return stop
 	})
-	if err != nil && !errors.Is(err, keepNothing) {
+	if err != nil && (stop == nil || !errors.Is(err, stop)) {
 		return nil, err
 	}
-	return report, nil
+	return u.report, nil
 }
 
 func checkUndo(r nexus.UndoRequest) error {
@@ -78,9 +87,11 @@ type undoing struct {
 	report *nexus.Undone
 }
 
-// undoneRow is a row on the way back.
+// undoneRow is a row on the way back, from what it is now to what it will have been.
 type undoneRow struct {
 	now, then image
+	origin    image // before the first of the changes that are undone
+	stays     bool  // because of a conflict
 }
 
 func (u *undoing) run(r nexus.UndoRequest) error {
@@ -95,13 +106,23 @@ func (u *undoing) run(r nexus.UndoRequest) error {
 	if err := u.noteOperations(changes); err != nil {
 		return err
 	}
-	for _, seq := range slices.Backward(changes) {
-		if err := u.undo(seq, r.Force); err != nil {
+	keys := make([]rowKey, len(changes))
+	for i, seq := range changes {
+		if keys[i], err = u.prepare(seq); err != nil {
 			return err
 		}
 	}
-	if len(u.report.Conflicts) > 0 && !r.Force && !r.DryRun {
-		return u.refused()
+	for i, seq := range slices.Backward(changes) {
+		if err := u.undo(seq, keys[i], r.Force); err != nil {
+			return err
+		}
+	}
+	if err := u.contents(r.Force); err != nil {
+		return err
+	}
+	refused := len(u.report.Conflicts) > 0 && !r.Force
+	if refused && !r.DryRun {
+		return u.report.Refused()
 	}
 	if err := u.plan(); err != nil {
 		return err
@@ -111,6 +132,9 @@ func (u *undoing) run(r nexus.UndoRequest) error {
 			Code: nexus.CodeTransition, Message: "there is nothing left to undo: all of it is as it was before",
 			Hint: "nothing was changed; it may have been undone already: see nexus history",
 		}
+	}
+	if refused { // in a dry run: half of it need not be possible
+		return nil
 	}
 	if err := u.x.run(); err != nil {
 		return err
@@ -122,6 +146,9 @@ func (u *undoing) nothingFound(r nexus.UndoRequest) error {
 	e := &nexus.Error{Code: nexus.CodeNotFound, Hint: "nothing was changed; see nexus history"}
 	if r.Operation > 0 {
 		e.Message = fmt.Sprintf("there is no operation %d in the history", r.Operation)
+		if made, err := u.madeBy(r.Operation); err == nil && made.first != 0 && made.first != r.Operation {
+			e.Message += fmt.Sprintf(": change %[1]d is part of operation %d", r.Operation, made.first)
+		}
 	} else {
 		e.Message = fmt.Sprintf("%s has changed nothing since then", r.Actor)
 	}
@@ -145,49 +172,59 @@ func (u *undoing) noteOperations(changes []int64) error {
 	return nil
 }
 
-// undo takes one change back. Later ones have been.
-func (u *undoing) undo(seq int64, force bool) error {
-	var kind nexus.Kind
-	var id string
-	err := u.conn.Query(u.ctx, `SELECT kind, id FROM history WHERE seq = $1`, []driver.Arg{driver.Int(seq)}, func(r driver.Row) error {
-		kind, id = nexus.Kind(r.Text(0)), r.Text(1)
+// prepare notes the row of a change.
+func (u *undoing) prepare(seq int64) (key rowKey, err error) {
+	err = u.conn.Query(u.ctx, `SELECT kind, id FROM history WHERE seq = $1`, []driver.Arg{driver.Int(seq)}, func(r driver.Row) error {
+		key = rowKey{nexus.Kind(r.Text(0)), r.Text(1)}
 		return nil
 	})
-	if err != nil {
-		return err
+	if err != nil || u.rows[key] != nil {
+		return key, err
 	}
-	l := layouts[kind]
+	l := layouts[key.kind]
+	origin, err := l.imageBefore(u.ctx, u.conn, seq)
+	if err != nil {
+		return key, err
+	}
+	now, err := l.current(u.ctx, u.conn, key.id)
+	u.rows[key] = &undoneRow{now: now, then: slices.Clone(now), origin: origin}
+	return key, err
+}
+
+// undo takes one change of a row back. Later ones have been. What is as it was before
+// all of them has been undone already, and is no conflict.
+func (u *undoing) undo(seq int64, key rowKey, force bool) error {
+	l, row := layouts[key.kind], u.rows[key]
+	if row.stays {
+		return nil
+	}
 	before, err := l.imageBefore(u.ctx, u.conn, seq)
 	if err != nil {
 		return err
 	}
-	after, err := l.imageAt(u.ctx, u.conn, id, seq)
+	after, err := l.imageAt(u.ctx, u.conn, key.id, seq)
 	if err != nil {
 		return err
 	}
-	row := u.rows[rowKey{kind, id}]
-	if row == nil {
-		now, err := l.current(u.ctx, u.conn, id)
-		if err != nil {
-			return err
-		}
-		row = &undoneRow{now: now, then: slices.Clone(now)}
-		u.rows[rowKey{kind, id}] = row
-	}
 	conflict := func(field, reason string) {
-		u.report.Conflicts = append(u.report.Conflicts, nexus.Conflict{Kind: kind, ID: id, Field: field, Reason: reason})
+		u.report.Conflicts = append(u.report.Conflicts, nexus.Conflict{Kind: key.kind, ID: key.id, Field: field, Reason: reason})
 	}
 	switch {
 	case before == nil: // it was new
-		if row.then != nil && after != nil && changedSinceThen(l, after, row.then) {
+		if row.then != nil && after != nil && !l.alike(after, row.then) {
 			if conflict("", "others have changed it since"); !force {
+				row.stays = true
 				return nil
 			}
 		}
 		row.then = nil
 	case after == nil: // it was deleted
 		if row.then != nil {
-			if conflict("", "it is there again"); !force {
+			if l.alike(before, row.then) || row.origin != nil && l.alike(row.origin, row.then) {
+				return nil
+			}
+			if conflict("", "it is there again, and not as it was"); !force {
+				row.stays = true
 				return nil
 			}
 		}
@@ -195,13 +232,16 @@ func (u *undoing) undo(seq int64, force bool) error {
 	case row.then == nil:
 		if conflict("", "others have deleted it since"); force {
 			row.then = before
+		} else {
+			row.stays = true
 		}
 	default:
 		for n, column := range l.columns {
 			switch {
-			case before[n] == after[n] || column.Name == "revision" || row.then[n] == before[n]:
+			case before[n] == after[n] || column.Name == "revision" || l.back(before, n, row.then):
 			case row.then[n] == after[n]:
 				row.then[n] = before[n]
+			case row.origin != nil && l.back(row.origin, n, row.then):
 			case follows(l.kind, column.Name): // others have gone on
 			default:
 				if conflict(column.Name, "others have changed it since"); force {
@@ -213,14 +253,33 @@ func (u *undoing) undo(seq int64, force bool) error {
 	return nil
 }
 
-// changedSinceThen reports whether a row has changed, other than in what follows.
-func changedSinceThen(l *layout, then, now image) bool {
+// alike reports whether a row is as it was, other than in what follows.
+func (l *layout) alike(then, now image) bool {
 	for n, column := range l.columns {
-		if then[n] != now[n] && column.Name != "revision" && !follows(l.kind, column.Name) {
-			return true
+		if column.Name != "revision" && !follows(l.kind, column.Name) && !l.back(then, n, now) {
+			return false
 		}
 	}
-	return false
+	return true
+}
+
+// back reports whether a column is what it was. A task that was in flight then was
+// given back when that was undone before.
+func (l *layout) back(then image, n int, now image) bool {
+	if now[n] == then[n] {
+		return true
+	}
+	if l.kind != nexus.KindTask || !nexus.TaskStatus(then[l.column("status")].Text).InFlight() {
+		return false
+	}
+	switch l.columns[n].Name {
+	case "status":
+		return now[n].Text == string(nexus.TaskPending)
+	case "assigned_agent":
+		return now[n].Text == ""
+	default:
+		return false
+	}
 }
 
 // follows reports whether a column of a kind follows from what happens elsewhere.
@@ -236,21 +295,6 @@ func follows(kind nexus.Kind, column string) bool {
 		return false
 	default:
 		return column == "updated_at"
-	}
-}
-
-func (u *undoing) refused() error {
-	first := u.report.Conflicts[0]
-	message := fmt.Sprintf("%s %s: %s", first.Kind, first.ID, first.Reason)
-	if first.Field != "" {
-		message = fmt.Sprintf("%s %s, %s: %s", first.Kind, first.ID, first.Field, first.Reason)
-	}
-	if more := len(u.report.Conflicts) - 1; more > 0 {
-		message += fmt.Sprintf(" (and %d more)", more)
-	}
-	return &nexus.Error{
-		Code: nexus.CodeStale, Message: message, Stored: u.report,
-		Hint: "nothing was changed; --force overwrites what others did",
 	}
 }
 

@@ -40,9 +40,9 @@ type entity[E, F, U any] struct {
 	header []string
 	row    func(*E) []string
 
-	load    func(context.Context, *store.DB, string, []nexus.Kind) (*E, error)           // nil without relations
+	load    func(context.Context, *store.Services, string, []nexus.Kind) (*E, error)     // nil without relations
 	related []nexus.Kind                                                                 // what load can load
-	count   func(context.Context, *store.DB, F) (map[string]int64, error)                // nil without a status
+	count   func(context.Context, *store.Services, F) (map[string]int64, error)          // nil without a status
 	protect func(ctx context.Context, db *store.Services, id string, cascade bool) error // before delete; nil if not needed
 }
 

@@ -46,7 +46,10 @@ var exitCodes = map[nexus.Code]int{
 	nexus.CodeNoneReady:  22,
 	nexus.CodeKeyReused:  23,
 	nexus.CodeOverBudget: 24,
-	nexus.CodeCanceled:   130, // as shells say for an interrupt
+
+	nexus.CodeUnconfirmed: 25,
+
+	nexus.CodeCanceled: 130, // as shells say for an interrupt
 }
 
 // usageError is a command line that makes no sense.

@@ -70,14 +70,14 @@ var projectEntity = entity[nexus.Project, nexus.ProjectFilter, nexus.ProjectUpda
 		return []string{p.ID, string(p.Status), string(p.Mode), date(p.UpdatedAt), p.Name}
 	},
 
-	load: func(ctx context.Context, db *store.DB, id string, kinds []nexus.Kind) (*nexus.Project, error) {
+	load: func(ctx context.Context, db *store.Services, id string, kinds []nexus.Kind) (*nexus.Project, error) {
 		return db.Projects.Load(ctx, id, kinds...)
 	},
 	related: []nexus.Kind{
 		nexus.KindFeature, nexus.KindSubFeature, nexus.KindTask, nexus.KindCheckpoint,
 		nexus.KindRequirement, nexus.KindMetric, nexus.KindSession,
 	},
-	count: counter(func(db *store.DB) func(context.Context, nexus.ProjectFilter) (map[nexus.ProjectStatus]int64, error) {
+	count: counter(func(db *store.Services) func(context.Context, nexus.ProjectFilter) (map[nexus.ProjectStatus]int64, error) {
 		return db.Projects.CountByStatus
 	}),
 	protect: protectProject,

@@ -121,13 +121,13 @@ var taskEntity = entity[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
 		return []string{t.ID, string(t.Status), string(t.Priority), t.AssignedAgent, t.Name}
 	},
 
-	load: func(ctx context.Context, db *store.DB, id string, kinds []nexus.Kind) (*nexus.Task, error) {
+	load: func(ctx context.Context, db *store.Services, id string, kinds []nexus.Kind) (*nexus.Task, error) {
 		return db.Tasks.Load(ctx, id, kinds...)
 	},
 	related: []nexus.Kind{
 		nexus.KindProject, nexus.KindFeature, nexus.KindSubFeature,
 	},
-	count: counter(func(db *store.DB) func(context.Context, nexus.TaskFilter) (map[nexus.TaskStatus]int64, error) {
+	count: counter(func(db *store.Services) func(context.Context, nexus.TaskFilter) (map[nexus.TaskStatus]int64, error) {
 		return db.Tasks.CountByStatus
 	}),
 }
