@@ -82,3 +82,34 @@ type Restoration struct {
 	Requeued     []string         `json:"requeued"` // tasks that were in flight then, and are pending now
 	DryRun       bool             `json:"dry_run,omitempty"`
 }
+
+// PruneRequest says which checkpoints of a project to keep: of all, whatever their
+// reason, the newest, and besides the last of each of the last days.
+type PruneRequest struct {
+	ProjectID string // empty is each project by itself
+	Keep      int    // how many of the newest
+	Daily     int    // for how many days, in UTC, the last of each; today is the first
+	DryRun    bool   // find out what would be deleted
+}
+
+// Validate returns an [Error] with CodeInvalid, or nil.
+func (r PruneRequest) Validate() error {
+	var problems []Problem
+	if r.Keep < 0 {
+		problems = append(problems, Problem{Field: "keep", Message: "cannot be negative"})
+	}
+	if r.Daily < 0 {
+		problems = append(problems, Problem{Field: "daily", Message: "cannot be negative"})
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return &Error{Code: CodeInvalid, Kind: KindCheckpoint, Problems: problems, Hint: "nothing was changed"}
+}
+
+// Pruned says what pruning has done, or would do.
+type Pruned struct {
+	Deleted []string `json:"deleted"` // ids, project by project, newest first
+	Kept    int      `json:"kept"`
+	DryRun  bool     `json:"dry_run,omitempty"`
+}

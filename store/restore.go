@@ -48,6 +48,7 @@ func (tx *Tx) Restore(ctx context.Context, id string) (*nexus.Restoration, error
 		return nil, err
 	}
 	tx.end.did("checkpoint restore", "")
+	tx.end.operation.restores = true
 	before, err := tx.Checkpoint(ctx, nexus.CheckpointRequest{
 		ProjectID: p.ProjectID, Name: "before restoring " + id, Reason: "before_restore",
 	})
