@@ -2,7 +2,7 @@ package store
 
 import (
 	"context"
-	"strings"
+	"slices"
 
 	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/store/driver"
@@ -36,7 +36,7 @@ func (tx *Tx) SetCheckpointSettings(ctx context.Context, projectID string, u nex
 		return s, err
 	}
 	on := func(trigger string) driver.Arg {
-		return boolArg(strings.Contains(" "+strings.Join(s.On, " ")+" ", " "+trigger+" "))
+		return boolArg(slices.Contains(s.On, trigger))
 	}
 	_, err = tx.conn.Exec(ctx, setCheckpointSettings, driver.Text(projectID),
 		on("phase_complete"), on("feature_complete"), on("task_failed"), on("qa_exhausted"),
