@@ -43,13 +43,23 @@ func (p *Checkpoint) Details() (*CheckpointState, error) {
 			Message: fmt.Sprintf("is of format %d; this version knows %d", state.Format, CheckpointFormat),
 			Hint:    "use the newer version of Nexus; nothing was changed",
 		}
-	case err != nil || state.Format < 1 || state.SHA256 == "" || state.KeptIn != "history":
+	case err != nil || !state.sound():
 		return nil, &Error{
 			Code: CodeInvalid, Kind: KindCheckpoint, ID: p.ID, Message: "its state is not one that Nexus has written",
 			Hint: "it cannot be verified or restored by Nexus; nothing was changed", Err: err,
 		}
 	}
 	return &state, nil
+}
+
+// sound reports whether a state can have been written by Nexus.
+func (s *CheckpointState) sound() bool {
+	for _, n := range s.Columns {
+		if n < 1 {
+			return false
+		}
+	}
+	return s.Format >= 1 && s.SHA256 != "" && s.KeptIn == "history"
 }
 
 // CheckpointRequest asks for a checkpoint.

@@ -51,8 +51,8 @@ func (tx *Tx) PruneCheckpoints(ctx context.Context, r nexus.PruneRequest) (*nexu
 	report := &nexus.Pruned{Deleted: []string{}, DryRun: r.DryRun}
 	today := tx.Tasks.now().UTC().Truncate(24 * time.Hour)
 	var project string
-	var seen int              // of the project
-	var lastDay time.Time     // of which one is kept already
+	var seen int          // of the project
+	var lastDay time.Time // of which one is kept already
 	for _, p := range list {
 		if p.project != project {
 			project, seen, lastDay = p.project, 0, time.Time{}

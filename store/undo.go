@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,7 @@ func (db *DB) Undo(ctx context.Context, r nexus.UndoRequest) (report *nexus.Undo
 			return err
 		}
 		if report = u.report; r.DryRun {
-			return keepNothing
+			return cmp.Or(tx.end.check(ctx, tx.conn), keepNothing)
 		}
 		return nil
 	})

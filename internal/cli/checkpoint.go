@@ -14,7 +14,7 @@ import (
 
 var checkpointEntity = entity[nexus.Checkpoint, nexus.CheckpointFilter, nexus.CheckpointUpdate]{
 	kind: nexus.KindCheckpoint, use: "checkpoint",
-	what: "A checkpoint is a point in a project's history to go back to. docs/checkpoints.md describes it.",
+	what:    "A checkpoint is a point in a project's history to go back to. docs/checkpoints.md describes it.",
 	example: `checkpoint create "before the rewrite" --project p1m837hj`,
 	change:  `--name "before the rewrite"`,
 

@@ -54,7 +54,7 @@ func (x *restoring) prepareGit(ctx context.Context, project *nexus.Project, stat
 			Hint: "nothing was changed; restore it without --git",
 		}
 	}
-	m.To = nexus.GitState{Commit: state.Git.Commit, Branch: state.Git.Branch}
+	m.To = repository.Target(ctx, *state.Git)
 	from, err := repository.Check(ctx, m.To, x.path(), x.path()+"-wal", x.path()+"-shm")
 	if err != nil {
 		return nil, err

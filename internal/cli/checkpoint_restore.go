@@ -105,9 +105,10 @@ func (x *restoring) find(withGit bool) error {
 
 // run restores, with git first: of the two it is the one that can be made undone.
 func (x *restoring) run() (report *nexus.Restoration, err error) {
+	before := x.gitBefore()
 	restore := func() error {
 		report, err = once(x.app, x.cmd, x.db, x.args, func(tx *store.Tx) (*nexus.Restoration, error) {
-			return tx.Restore(x.cmd.Context(), x.checkpoint.ID)
+			return tx.Restore(x.cmd.Context(), x.checkpoint.ID, before)
 		})
 		return err
 	}
@@ -122,6 +123,14 @@ func (x *restoring) run() (report *nexus.Restoration, err error) {
 	}
 	x.move.end(x.app)
 	return report, nil
+}
+
+// gitBefore is what the checkpoint of the state before keeps of git.
+func (x *restoring) gitBefore() *nexus.GitState {
+	if x.move != nil {
+		return &x.move.From
+	}
+	return x.gitState(x.cmd.Context(), x.db, x.checkpoint.ProjectID)
 }
 
 // confirm shows on the terminal what a restore would do, and asks.

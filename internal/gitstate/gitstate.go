@@ -178,15 +178,22 @@ func (r *Repository) changes(ctx context.Context, from, to, path string) (bool, 
 	return false, err
 }
 
-// CheckOut makes the files those of a state's commit: on its branch, if that is still
-// there, else on none. Code: CodeIO, after which git says what it has done.
+// Target returns what to check out for a state: its branch, if that still is at its
+// commit, else the commit alone.
+func (r *Repository) Target(ctx context.Context, to nexus.GitState) nexus.GitState {
+	tip, err := run(ctx, r.Top, "rev-parse", "--quiet", "--verify", "refs/heads/"+to.Branch)
+	if err != nil || tip != to.Commit {
+		to.Branch = ""
+	}
+	return nexus.GitState{Commit: to.Commit, Branch: to.Branch}
+}
+
+// CheckOut makes the files those of a state's [Repository.Target]. Code: CodeIO, after
+// which git has said why it cannot.
 func (r *Repository) CheckOut(ctx context.Context, to nexus.GitState) error {
 	where := []string{"--detach", to.Commit}
-	if to.Branch != "" {
-		tip, err := run(ctx, r.Top, "rev-parse", "--quiet", "--verify", "refs/heads/"+to.Branch)
-		if err == nil && tip == to.Commit {
-			where = []string{to.Branch, "--"}
-		}
+	if to = r.Target(ctx, to); to.Branch != "" {
+		where = []string{to.Branch, "--"}
 	}
 	_, err := runFor(ctx, checkoutTime, r.Top, append([]string{"checkout", "--quiet", "--no-recurse-submodules"}, where...)...)
 	return err
