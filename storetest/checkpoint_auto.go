@@ -151,8 +151,11 @@ func testCheckpointAuto(t *testing.T, db *store.DB, clock *Clock) {
 	k.made()
 
 	for _, u := range []nexus.CheckpointSettingsUpdate{
-		{On: []string{"bogus"}}, {Off: []string{"human_request"}}, {On: []string{"task_failed"}, Off: []string{"task_failed"}},
-		{EveryMinutes: new(-1)}, {EveryTasks: new(1 << 40)},
+		{On: []string{"bogus"}},
+		{Off: []string{"human_request"}},
+		{On: []string{"task_failed"}, Off: []string{"task_failed"}},
+		{EveryMinutes: new(-1)},
+		{EveryTasks: new(1 << 40)},
 	} {
 		err := db.InTx(k.ctx, func(tx *store.Tx) error {
 			_, err := tx.SetCheckpointSettings(k.ctx, "p1", u)

@@ -147,6 +147,7 @@ func testCheckpointReferred(t *testing.T, db *store.DB, clock *Clock) {
 // back to it, however much has happened meanwhile.
 func testCheckpointMoved(t *testing.T, db *store.DB, clock *Clock) {
 	k := newKeeping(t, db, clock)
+	must(t, db.SubFeatures.Create(k.ctx, &nexus.SubFeature{ID: "p1-s2", FeatureID: "p1-f2", Name: "stays with its feature"}))
 	was := k.rows("p1")
 	id := k.checkpoint("p1")
 	k.exec(`UPDATE requirements SET project_id = 'p2' WHERE id = 'p1-r1'`)
