@@ -179,13 +179,18 @@ func (r *Repository) changes(ctx context.Context, from, to, path string) (bool, 
 }
 
 // Target returns what to check out for a state: its branch, if that still is at its
-// commit, else the commit alone.
+// commit and no other working tree has it, else the commit alone.
 func (r *Repository) Target(ctx context.Context, to nexus.GitState) nexus.GitState {
-	tip, err := run(ctx, r.Top, "rev-parse", "--quiet", "--verify", "refs/heads/"+to.Branch)
-	if err != nil || tip != to.Commit {
-		to.Branch = ""
+	target := nexus.GitState{Commit: to.Commit}
+	if to.Branch == "" {
+		return target
 	}
-	return nexus.GitState{Commit: to.Commit, Branch: to.Branch}
+	found, err := run(ctx, r.Top, "for-each-ref", "--format=%(objectname) %(worktreepath)", "refs/heads/"+to.Branch)
+	tip, elsewhere, _ := strings.Cut(found, " ")
+	if err == nil && tip == to.Commit && (elsewhere == "" || elsewhere == r.Top) {
+		target.Branch = to.Branch
+	}
+	return target
 }
 
 // CheckOut makes the files those of a state's [Repository.Target]. Code: CodeIO, after
