@@ -312,7 +312,7 @@ func TestWorktree(t *testing.T) {
 	}
 	linked.is(nexus.GitState{Commit: r.second})
 	r.write(filepath.Join(".git", "worktrees", "linked", "index.lock"), "")
-	_, err = linked.open().State(t.Context())
+	_, err := linked.open().State(t.Context())
 	r.refuses(err, nexus.CodeBusy, "worktrees/linked/index.lock exists")
 }
 
