@@ -124,7 +124,7 @@ func readCheckpoint(ctx context.Context, db *store.DB, prefix string) (*checkpoi
 		return nil, err
 	}
 	if !v.OK {
-		return nil, failedVerification([]verified{{Verification: *v}})
+		return nil, failedVerification([]verified{{Verification: *v, Problem: anotherState}})
 	}
 	p, err := db.Checkpoints.Get(ctx, id)
 	if err != nil {

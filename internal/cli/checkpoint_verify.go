@@ -20,6 +20,8 @@ type verified struct {
 	Problem string `json:"problem,omitempty"`
 }
 
+const anotherState = "the history gives another state"
+
 func (a *app) checkpointVerifyCommand() *cobra.Command {
 	var all bool
 	var project string
@@ -104,7 +106,7 @@ func verifyCheckpoint(ctx context.Context, db *store.DB, id string) (*verified, 
 	case "":
 		v.Verification = *found
 		if !v.OK {
-			v.Problem = "the history gives another state"
+			v.Problem = anotherState
 		}
 		return v, nil
 	case nexus.CodeInvalid, nexus.CodeNewer, nexus.CodeNotFound, nexus.CodeCorrupt:
@@ -152,6 +154,12 @@ func failedVerification(list []verified) error {
 	if len(bad) == 0 {
 		return nil
 	}
+	const hint = "nothing was changed; others can be restored, or a backup"
+	if len(list) == 1 {
+		return &nexus.Error{
+			Code: nexus.CodeCorrupt, Kind: nexus.KindCheckpoint, ID: bad[0], Message: "cannot be gone back to: " + list[0].Problem, Hint: hint,
+		}
+	}
 	const most = 3
 	names := strings.Join(bad[:min(most, len(bad))], ", ")
 	if len(bad) > most {
@@ -159,7 +167,7 @@ func failedVerification(list []verified) error {
 	}
 	return &nexus.Error{
 		Code: nexus.CodeCorrupt, Message: fmt.Sprintf("%d of %s cannot be gone back to: %s", len(bad), counted(int64(len(list)), "checkpoint"), names),
-		Hint: "nothing was changed; the others can be restored, or a backup",
+		Hint: hint,
 	}
 }
 
