@@ -14,7 +14,7 @@ const CheckpointFormat = 1
 type CheckpointState struct {
 	Format        int              `json:"format"`
 	Seq           int64            `json:"seq"`            // the change of the history after which it was so
-	SHA256        string           `json:"sha256"`         // of the canonical state; see docs/recovery.md
+	SHA256        string           `json:"sha256"`         // of the canonical state; see docs/checkpoints.md
 	SchemaVersion int64            `json:"schema_version"` // of the database at that time
 	Columns       map[string]int   `json:"columns"`        // how many columns of each table are in the hash
 	Counts        map[string]int64 `json:"counts"`         // rows by table
