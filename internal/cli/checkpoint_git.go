@@ -59,7 +59,7 @@ func (x *restoring) prepareGit(ctx context.Context, project *nexus.Project, stat
 	if err != nil {
 		return nil, err
 	}
-	if m.From = *from; left != nil {
+	if m.From = *from; left != nil && from.Commit == left.To.Commit { // nobody has moved it since
 		m.From = left.From
 	}
 	m.Change, err = x.db.LastChange(ctx)
