@@ -58,7 +58,7 @@ features, sub-features, tasks, requirements, and its sessions with their logs, a
 print them. The state is verified first. An existing file is never replaced.
 
 Without FILE, or with -, the document goes to standard output, with --json in an envelope.`,
-		Example: "  nexus checkpoint export c1m837hj state.json\n  nexus checkpoint export c1m837hj | jq '.tasks[].name'",
+		Example: "  nexus checkpoint export c1m837hj state.json\n  nexus checkpoint export c1m837hj --json",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 || args[0] == "" {
 				return usage(cmd, fmt.Errorf("give one checkpoint, and a file if it is to go there"))
