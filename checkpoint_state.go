@@ -14,7 +14,7 @@ const CheckpointFormat = 1
 type CheckpointState struct {
 	Format        int              `json:"format"`
 	Seq           int64            `json:"seq"`            // the change of the history after which it was so
-	SHA256        string           `json:"sha256"`         // of the canonical state; see docs/recovery.md
+	SHA256        string           `json:"sha256"`         // of the canonical state; see docs/checkpoints.md
 	SchemaVersion int64            `json:"schema_version"` // of the database at that time
 	Columns       map[string]int   `json:"columns"`        // how many columns of each table are in the hash
 	Counts        map[string]int64 `json:"counts"`         // rows by table
@@ -43,13 +43,23 @@ func (p *Checkpoint) Details() (*CheckpointState, error) {
 			Message: fmt.Sprintf("is of format %d; this version knows %d", state.Format, CheckpointFormat),
 			Hint:    "use the newer version of Nexus; nothing was changed",
 		}
-	case err != nil || state.Format < 1 || state.SHA256 == "" || state.KeptIn != "history":
+	case err != nil || !state.sound():
 		return nil, &Error{
 			Code: CodeInvalid, Kind: KindCheckpoint, ID: p.ID, Message: "its state is not one that Nexus has written",
 			Hint: "it cannot be verified or restored by Nexus; nothing was changed", Err: err,
 		}
 	}
 	return &state, nil
+}
+
+// sound reports whether a state can have been written by Nexus.
+func (s *CheckpointState) sound() bool {
+	for _, n := range s.Columns {
+		if n < 1 {
+			return false
+		}
+	}
+	return s.Format >= 1 && s.SHA256 != "" && s.KeptIn == "history"
 }
 
 // CheckpointRequest asks for a checkpoint.
@@ -81,4 +91,35 @@ type Restoration struct {
 	Deleted      map[string]int64 `json:"deleted"`
 	Requeued     []string         `json:"requeued"` // tasks that were in flight then, and are pending now
 	DryRun       bool             `json:"dry_run,omitempty"`
+}
+
+// PruneRequest says which checkpoints of a project to keep: of all, whatever their
+// reason, the newest, and besides the last of each of the last days.
+type PruneRequest struct {
+	ProjectID string // empty is each project by itself
+	Keep      int    // how many of the newest
+	Daily     int    // for how many days, in UTC, the last of each; today is the first
+	DryRun    bool   // find out what would be deleted
+}
+
+// Validate returns an [Error] with CodeInvalid, or nil.
+func (r PruneRequest) Validate() error {
+	var problems []Problem
+	if r.Keep < 0 {
+		problems = append(problems, Problem{Field: "keep", Message: "cannot be negative"})
+	}
+	if r.Daily < 0 {
+		problems = append(problems, Problem{Field: "daily", Message: "cannot be negative"})
+	}
+	if len(problems) == 0 {
+		return nil
+	}
+	return &Error{Code: CodeInvalid, Kind: KindCheckpoint, Problems: problems, Hint: "nothing was changed"}
+}
+
+// Pruned says what pruning has done, or would do.
+type Pruned struct {
+	Deleted []string `json:"deleted"` // ids, project by project, newest first
+	Kept    int      `json:"kept"`
+	DryRun  bool     `json:"dry_run,omitempty"`
 }

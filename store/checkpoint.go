@@ -16,9 +16,12 @@ import (
 // commit meanwhile is not in it. It takes time in proportion to the project, and no
 // space, because the history has what changes afterwards.
 //
-// Codes: CodeInvalid; CodeNotFound if there is no such project; CodeExists. A retry
+// Codes: CodeInvalid; CodeReference if there is no such project; CodeExists. A retry
 // makes another, unless the request has an id.
 func (db *DB) Checkpoint(ctx context.Context, r nexus.CheckpointRequest) (p *nexus.Checkpoint, err error) {
+	if err := checkRequest(r, db.now()); err != nil {
+		return nil, err
+	}
 	var state *nexus.CheckpointState
 	err = db.snapshot(ctx, func(c driver.Conn) error {
 		state, err = describe(ctx, c, r)
@@ -30,12 +33,30 @@ func (db *DB) Checkpoint(ctx context.Context, r nexus.CheckpointRequest) (p *nex
 	if p, err = newCheckpoint(r, state, db.now()); err != nil {
 		return nil, err
 	}
-	return p, db.Checkpoints.Create(ctx, p)
+	if err := db.Checkpoints.Create(ctx, p); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// checkRequest refuses early what would be refused after all the work.
+func checkRequest(r nexus.CheckpointRequest, now time.Time) error {
+	p, err := newCheckpoint(r, new(nexus.CheckpointState), now)
+	if err != nil {
+		return err
+	}
+	if err := p.Validate(); err != nil {
+		return withoutID(err, r.ID == "")
+	}
+	return nil
 }
 
 // Checkpoint is [DB.Checkpoint] as a part of the transaction, whose changes so far
 // are in it.
 func (tx *Tx) Checkpoint(ctx context.Context, r nexus.CheckpointRequest) (*nexus.Checkpoint, error) {
+	if err := checkRequest(r, tx.Tasks.now()); err != nil {
+		return nil, err
+	}
 	state, err := describe(ctx, tx.conn, r)
 	if err != nil {
 		return nil, err
@@ -44,13 +65,21 @@ func (tx *Tx) Checkpoint(ctx context.Context, r nexus.CheckpointRequest) (*nexus
 	if err != nil {
 		return nil, err
 	}
-	return p, tx.Checkpoints.Create(ctx, p)
+	if err := tx.Checkpoints.Create(ctx, p); err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // describe describes the state of a project as it is now.
 func describe(ctx context.Context, c driver.Conn, r nexus.CheckpointRequest) (*nexus.CheckpointState, error) {
-	if _, err := projects.mustGet(ctx, c, r.ProjectID); err != nil {
+	if project, err := projects.get(ctx, c, r.ProjectID); err != nil {
 		return nil, err
+	} else if project == nil {
+		return nil, &nexus.Error{
+			Code: nexus.CodeReference, Kind: nexus.KindCheckpoint, ID: r.ID,
+			Message: fmt.Sprintf("its project %s does not exist", r.ProjectID), Hint: "create that first, or correct the id",
+		}
 	}
 	catalog, err := c.Catalog(ctx)
 	if err != nil {

@@ -55,6 +55,10 @@ var ownTables = []struct {
 	{"session_log", "session_id, number", []string{"session_id", "number", "at_us", "kind", "author", "text"}, false},
 	{"history", "seq", historyColumns(), false},
 	{"history_marks", "name", []string{"name", "seq"}, false},
+	{"checkpoint_settings", "project_id", []string{
+		"project_id", "phase_complete", "feature_complete", "task_failed", "qa_exhausted", "every_minutes", "every_tasks",
+		"scheduled_us", "completed_tasks",
+	}, false},
 	{"task_dependencies", "", nil, true},
 	{"replaced_tasks", "", nil, true},
 	{"metric_totals", "", nil, true},
@@ -220,6 +224,7 @@ func (tx *Tx) NewLoader(ctx context.Context) (*Loader, error) {
 		}
 	}
 	tx.end.did("import", "")
+	tx.end.operation.restores = true
 	return &Loader{conn: tx.conn, end: &tx.end, contents: contents, inserts: make(map[string]string)}, nil
 }
 

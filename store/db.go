@@ -152,10 +152,16 @@ func (db *DB) Close() error { return db.driver.Close() }
 // has got in its way; what it did before has then been undone, so it must do
 // nothing outside the database that may not be done twice.
 func (db *DB) InTx(ctx context.Context, fn func(tx *Tx) error) error {
-	return db.driver.Write(ctx, func(c driver.Conn) error {
+	var due []nexus.CheckpointRequest
+	err := db.driver.Write(ctx, func(c driver.Conn) (err error) {
 		tx := newTx(c, db.now)
-		return db.settled(ctx, c, &tx.end, func() error { return fn(tx) })
+		due, err = db.settled(ctx, c, &tx.end, func() error { return fn(tx) })
+		return err
 	})
+	if err == nil {
+		db.makeDue(ctx, due)
+	}
+	return err
 }
 
 // View runs fn on a snapshot: all that it reads is of one moment. Writes in it
@@ -173,8 +179,14 @@ func (db *DB) snapshot(ctx context.Context, fn func(driver.Conn) error) error {
 }
 
 func (db *DB) write(ctx context.Context, fn func(driver.Conn, *settlement) error) error {
-	return db.driver.WriteAnywhere(ctx, func(c driver.Conn) error {
+	var due []nexus.CheckpointRequest
+	err := db.driver.WriteAnywhere(ctx, func(c driver.Conn) (err error) {
 		var end settlement
-		return db.settled(ctx, c, &end, func() error { return fn(c, &end) })
+		due, err = db.settled(ctx, c, &end, func() error { return fn(c, &end) })
+		return err
 	})
+	if err == nil {
+		db.makeDue(ctx, due)
+	}
+	return err
 }

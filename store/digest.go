@@ -57,7 +57,11 @@ func (s *projectState) each(kind nexus.Kind, fn func(image) error) error {
 	case nexus.KindProject:
 		equal(&w, "id", s.project)
 	case nexus.KindSubFeature:
-		w.condition("feature_id IN (SELECT id FROM features WHERE project_id = ?)", driver.Text(s.project))
+		list, err := json.Marshal(sortedKeys(s.features)) // then; some may be of another project now
+		if err != nil {
+			return err
+		}
+		w.condition("feature_id IN (SELECT value FROM json_each(?))", driver.Text(string(list)))
 	default:
 		equal(&w, "project_id", s.project)
 	}
@@ -79,9 +83,6 @@ func (s *projectState) each(kind nexus.Kind, fn func(image) error) error {
 		}
 		for n := range row {
 			row[n] = r.Arg(n)
-		}
-		if kind == nexus.KindSubFeature && !s.features[row[l.column("feature_id")].Text] {
-			return nil
 		}
 		return fn(row)
 	})

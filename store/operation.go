@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 
+	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/store/driver"
 )
 
@@ -22,7 +23,8 @@ type operation struct {
 	actor string
 	last  int64 // the newest record of the history before it
 
-	silent bool // it is not recorded
+	silent   bool // it is not recorded
+	restores bool // it goes back, and calls for no checkpoint
 }
 
 // did says what the transaction does, and which agent does it. The first that is
@@ -38,16 +40,17 @@ func (s *settlement) did(name, actor string) {
 func (tx *Tx) Operation(name string) { tx.end.operation.name = name }
 
 // settled runs fn, which does the work of a whole transaction, checks what has to
-// hold at its end, and records in the history who did it.
-func (db *DB) settled(ctx context.Context, c driver.Conn, end *settlement, fn func() error) (err error) {
+// hold at its end, and records in the history who did it. It returns the checkpoints
+// that are to be made once it is committed.
+func (db *DB) settled(ctx context.Context, c driver.Conn, end *settlement, fn func() error) (due []nexus.CheckpointRequest, err error) {
 	if end.operation.last, err = lastRecord(ctx, c); err != nil {
-		return err
+		return nil, err
 	}
 	if err := fn(); err != nil {
-		return err
+		return nil, err
 	}
 	if err := end.check(ctx, c); err != nil {
-		return err
+		return nil, err
 	}
 	return db.record(ctx, c, &end.operation)
 }
@@ -63,14 +66,25 @@ func lastRecord(ctx context.Context, c driver.Conn) (last int64, err error) {
 }
 
 // record ends a transaction in the history, if it has changed anything that is
-// in there.
-func (db *DB) record(ctx context.Context, c driver.Conn, o *operation) error {
+// in there, and returns the checkpoints that it calls for.
+func (db *DB) record(ctx context.Context, c driver.Conn, o *operation) (due []nexus.CheckpointRequest, err error) {
 	if o.silent {
-		return nil
+		return nil, nil
 	}
-	last, err := lastRecord(ctx, c)
+	var last int64
+	var wanted bool // somebody wants checkpoints
+	const end = `SELECT coalesce(max(seq), 0), EXISTS (SELECT 1 FROM checkpoint_settings) FROM history`
+	err = c.Query(ctx, end, nil, func(r driver.Row) error {
+		last, wanted = r.Int(0), r.Int(1) != 0
+		return nil
+	})
 	if err != nil || last == o.last {
-		return err
+		return nil, err
+	}
+	if wanted && !o.restores {
+		if due, err = dueCheckpoints(ctx, c, o.last, db.now()); err != nil {
+			return nil, err
+		}
 	}
 	if actor, given := ctx.Value(actorKey{}).(string); given {
 		o.actor = actor
@@ -78,9 +92,9 @@ func (db *DB) record(ctx context.Context, c driver.Conn, o *operation) error {
 	const sql = `INSERT INTO history (at_us, change, first, operation, actor) VALUES ($1, 'operation', $2, $3, $4)`
 	_, err = c.Exec(ctx, sql, driver.Int(micros(db.now())), driver.Int(o.last+1), driver.TextOrNull(o.name), driver.TextOrNull(o.actor))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return db.indexHistory(ctx, c, last+1)
+	return due, db.indexHistory(ctx, c, last+1)
 }
 
 // indexEvery is how many records history_rows may lack. To add them one by one would

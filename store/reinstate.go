@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -133,7 +134,7 @@ func (x *reinstatement) insert(kinds ...nexus.Kind) error {
 		}
 		sql := "INSERT INTO " + l.kind.Table() + " (" + strings.Join(names, ", ") + ") VALUES (" + strings.Join(places, ", ") + ")"
 		if _, err := x.conn.Exec(x.ctx, sql, args...); err != nil {
-			return err
+			return refersToNothing(l, id, err)
 		}
 		x.inserted[l.kind.Table()]++
 		switch l.kind {
@@ -214,7 +215,7 @@ func (x *reinstatement) update(kinds ...nexus.Kind) error {
 			args = append(args, driver.Text(id))
 			sql := "UPDATE " + l.kind.Table() + " SET " + set.String() + "revision = revision + 1 WHERE id = $" + strconv.Itoa(len(args))
 			if _, err := x.conn.Exec(x.ctx, sql, args...); err != nil {
-				return err
+				return refersToNothing(l, id, err)
 			}
 			x.updated[l.kind.Table()]++
 		}
@@ -245,8 +246,36 @@ func (x *reinstatement) delete(kinds ...nexus.Kind) error {
 		}
 		x.deleted[l.kind.Table()]++
 		_, err := x.conn.Exec(x.ctx, "DELETE FROM "+l.kind.Table()+" WHERE id = $1", driver.Text(id))
+		if nexus.CodeOf(err) == nexus.CodeReference {
+			return x.referredTo(l, id, err)
+		}
 		return err
 	})
+}
+
+// refersToNothing explains why a row cannot be what it was: what it referred to was
+// not a part of what is brought back, such as a feature of another project.
+func refersToNothing(l *layout, id string, err error) error {
+	if nexus.CodeOf(err) != nexus.CodeReference {
+		return err
+	}
+	return &nexus.Error{
+		Code: nexus.CodeReference, Kind: l.kind, ID: id,
+		Message: "referred to a row outside of what is brought back, which does not exist any more", Hint: "nothing was changed; create that first",
+	}
+}
+
+// referredTo explains why a row cannot go: only tasks keep what they refer to.
+func (x *reinstatement) referredTo(l *layout, id string, err error) error {
+	referring, lookErr := ids(x.ctx, x.conn, `SELECT id FROM tasks WHERE feature_id = $1 OR sub_feature_id = $1 ORDER BY id LIMIT 1`, id)
+	if lookErr != nil || len(referring) == 0 {
+		return err
+	}
+	return &nexus.Error{
+		Code: nexus.CodeInUse, Kind: l.kind, ID: id,
+		Message: fmt.Sprintf("would go, but task %s, which stays, is in it", referring[0]),
+		Hint:    "nothing was changed; move that task first",
+	}
 }
 
 // requeue makes tasks pending that are in flight: whoever worked on them may be gone,

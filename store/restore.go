@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,12 +27,13 @@ import (
 func (db *DB) Restore(ctx context.Context, id string, dryRun bool) (report *nexus.Restoration, err error) {
 	undo := errors.New("a dry run keeps nothing")
 	err = db.InTx(ctx, func(tx *Tx) error {
-		if report, err = tx.Restore(ctx, id); err != nil {
+		if report, err = tx.Restore(ctx, id, nil); err != nil {
 			return err
 		}
 		if dryRun {
 			report.DryRun, report.Before = true, ""
-			return undo
+			// What holds at the end of a transaction may be what it fails by.
+			return cmp.Or(tx.end.check(ctx, tx.conn), undo)
 		}
 		return nil
 	})
@@ -41,15 +43,17 @@ func (db *DB) Restore(ctx context.Context, id string, dryRun bool) (report *nexu
 	return report, nil
 }
 
-// Restore is [DB.Restore] as a part of the transaction.
-func (tx *Tx) Restore(ctx context.Context, id string) (*nexus.Restoration, error) {
+// Restore is [DB.Restore] as a part of the transaction. git is where the project's
+// repository is, for the checkpoint of the state before; nil if it is not known.
+func (tx *Tx) Restore(ctx context.Context, id string, git *nexus.GitState) (*nexus.Restoration, error) {
 	p, state, err := checkpointToUse(ctx, tx.conn, id)
 	if err != nil {
 		return nil, err
 	}
 	tx.end.did("checkpoint restore", "")
+	tx.end.operation.restores = true
 	before, err := tx.Checkpoint(ctx, nexus.CheckpointRequest{
-		ProjectID: p.ProjectID, Name: "before restoring " + id, Reason: "before_restore",
+		ProjectID: p.ProjectID, Name: "before restoring " + id, Reason: "before_restore", Git: git,
 	})
 	if err != nil {
 		return nil, err

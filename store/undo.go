@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,16 +44,16 @@ func (tx *Tx) Undo(ctx context.Context, r nexus.UndoRequest) (*nexus.Undone, err
 			Operations: []int64{}, Changes: []nexus.Change{}, Conflicts: []nexus.Conflict{}, Requeued: []string{}, DryRun: r.DryRun,
 		},
 	}
-	var stop error // of a dry run, of which nothing may remain
+	keepNothing := errors.New("a dry run keeps nothing")
 	err := tx.conn.Savepoint(ctx, func() error {
 		tx.end.did("undo", "")
+		tx.end.operation.restores = true
 		if err := u.run(r); err != nil || !r.DryRun {
 			return err
 		}
-		stop = errors.New("a dry run keeps nothing")
-		return stop
+		return cmp.Or(tx.end.check(ctx, tx.conn), keepNothing)
 	})
-	if err != nil && (stop == nil || !errors.Is(err, stop)) {
+	if err != nil && !errors.Is(err, keepNothing) {
 		return nil, err
 	}
 	return u.report, nil

@@ -46,7 +46,7 @@ func testRestoreWalk(t *testing.T, db *store.DB, clock *Clock) {
 // restorable is what a restore brings back: all but the agents, and the revisions,
 // which count on. With requeue, tasks that are in flight become pending; features
 // that follow them may change with it.
-func restorable(rt *rapid.T, rows map[string]string, requeue bool) map[string]string {
+func restorable(rt fataler, rows map[string]string, requeue bool) map[string]string {
 	rows = maps.Clone(rows)
 	for key, text := range rows {
 		if strings.HasPrefix(key, "agents ") {

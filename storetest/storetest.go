@@ -61,6 +61,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) *store.DB) 
 	run("HistoryList", historyListTests)
 	run("Undo", undoTests)
 	run("Watch", watchTests)
+	run("Checkpoint", checkpointTests)
 	run("Budgets", budgetTests)
 	for _, group := range []struct {
 		name  string

@@ -31,7 +31,7 @@ type Env struct {
 	In       io.Reader
 	Out, Err io.Writer
 	Terminal bool   // Err is a terminal, so a progress bar can be drawn on it
-	Asks     bool   // In is one, too, so a question can be asked
+	Asks     bool   // In and Err are a terminal, so a question can be put
 	Screen   Screen // the terminal that Out is; nil if it is none
 	Getenv   func(string) string
 	Now      func() time.Time

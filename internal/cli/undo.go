@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -98,7 +99,7 @@ func (u *undo) run(db *store.DB) error {
 	if err := u.write(u.app.Err, report); err != nil {
 		return err
 	}
-	if agreed, err := u.app.ask("Undo this?"); err != nil || !agreed {
+	if err := u.app.ask(u.cmd.Context(), "Undo this?"); err != nil {
 		return err
 	}
 	return u.undo(db)
@@ -142,17 +143,20 @@ func (u *undo) write(out io.Writer, report *nexus.Undone) error {
 	return err
 }
 
-// ask asks a person a question. No answer is no.
-func (a *app) ask(question string) (agreed bool, err error) {
+// ask asks a person a question, and returns nil if the answer is yes. No answer is no.
+func (a *app) ask(ctx context.Context, question string) error {
 	fmt.Fprint(a.Err, question+" [y/N] ")
-	answer, err := bufio.NewReader(a.In).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return false, &nexus.Error{Code: nexus.CodeIO, Message: "the answer cannot be read", Hint: "nothing was changed", Err: err}
+	answer := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(a.In).ReadString('\n') // what cannot be read is no answer
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case text := <-answer:
+		if text == "y" || text == "yes" {
+			return nil
+		}
+	case <-ctx.Done():
 	}
-	switch strings.ToLower(strings.TrimSpace(answer)) {
-	case "y", "yes":
-		return true, nil
-	default:
-		return false, &nexus.Error{Code: nexus.CodeUnconfirmed, Message: "nothing was changed"}
-	}
+	return &nexus.Error{Code: nexus.CodeUnconfirmed, Message: "nothing was changed"}
 }
