@@ -129,8 +129,9 @@ func document(ctx context.Context, c driver.Conn, key searchKey) (d *searchDocum
 }
 
 // documentsAfter calls fn with the documents of a kind after an id, in their order.
+// An id that is no text, of another program, could not be asked for.
 func documentsAfter(ctx context.Context, c driver.Conn, kind nexus.Kind, id string, fn func(*searchDocument) error) error {
-	return c.Query(ctx, searchRows[kind]+" WHERE id > $1 ORDER BY id", []driver.Arg{driver.Text(id)}, func(r driver.Row) error {
+	return c.Query(ctx, searchRows[kind]+" WHERE id > $1 AND id = CAST(id AS TEXT) ORDER BY id", []driver.Arg{driver.Text(id)}, func(r driver.Row) error {
 		return fn(scanDocument(kind, r))
 	})
 }
