@@ -1,6 +1,7 @@
 package store
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"unicode"
@@ -23,7 +24,7 @@ type span [2]int
 func (f foundDocument) hit(q *driver.SearchQuery) nexus.Hit {
 	field := f.best()
 	h := nexus.Hit{
-		Kind: f.kind, ID: f.id, Number: f.number, ProjectID: f.project, Name: f.title, Rank: f.rank,
+		Kind: f.kind, ID: f.id, Number: f.number, ProjectID: f.project, Name: f.title, Rank: math.Round(f.rank*1000) / 1000,
 		Where: [fields]string{nexus.HitName, nexus.HitDescription, nexus.HitData}[field],
 	}
 	if f.number > 0 {
