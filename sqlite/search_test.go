@@ -186,6 +186,53 @@ func TestSearchRemade(t *testing.T) {
 	}
 }
 
+// A damaged index costs nothing but time: searches find what they found, and make it
+// anew.
+func TestSearchDamagedIndex(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]string{
+		"when it is read":    "DELETE FROM search_index_data WHERE id > 10",
+		"when it is written": "DELETE FROM search_index_data; INSERT INTO tasks (id, project_id, name, created_at, updated_at) VALUES ('x', 'p', 'task x', 0, 0)",
+		"in its blocks":      "UPDATE search_index_data SET block = x'00ff00ff' WHERE id > 10",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := newDatabase(t)
+			db := open(t, path, quiet)
+			shapes[1].fill(t, db, 2000)
+			mustClose(t, db)
+			mustBeIndexed(t, path, "task", "first")
+			byHand(t, path, damage)
+			indexed, plain := bothWays(t, path)
+			for range 2 {
+				if diff := cmp.Diff(search(t, plain, "task"), search(t, indexed, "task")); diff != "" {
+					t.Errorf("(-there +found):\n%s", diff)
+				}
+			}
+			mustBeIndexed(t, path, "task", "first")
+			mustBeSound(t, path)
+		})
+	}
+}
+
+// SQLite tells no trigger of a row that goes because another takes its plan_key. It is
+// not found any more either.
+func TestSearchUnheardOf(t *testing.T) {
+	t.Parallel()
+	path := newDatabase(t)
+	db := open(t, path, quiet)
+	for _, id := range []string{"t1", "t2"} {
+		mustSucceed(t, db.Tasks.Create(background, &nexus.Task{ID: id, ProjectID: "first", Name: "needle", PlanKey: id}))
+	}
+	if hits := search(t, db, "needle"); len(hits) != 2 {
+		t.Errorf("%+v", hits)
+	}
+	byHand(t, path, "UPDATE OR REPLACE tasks SET plan_key = 't1' WHERE id = 't2'")
+	if hits := search(t, db, "needle"); len(hits) != 1 || hits[0].ID != "t2" {
+		t.Errorf("%+v", hits)
+	}
+}
+
 // No trigger touches the index: programs whose SQLite has no FTS5 write as well.
 func TestSearchCostsNoWrite(t *testing.T) {
 	t.Parallel()

@@ -29,18 +29,33 @@ func (db *DB) Search(ctx context.Context, r nexus.SearchRequest) (hits []nexus.H
 	if err != nil {
 		return nil, err
 	}
-	var index *driver.SearchIndex
-	if d, ok := db.driver.(driver.Searcher); ok {
-		index = new(d.SearchIndex())
-		err := db.followHistory(ctx, index)
-		if err != nil && ctx.Err() != nil {
-			return nil, err
-		}
-		switch nexus.CodeOf(err) {
-		case nexus.CodeInternal, nexus.CodeCorrupt, nexus.CodeClosed:
-			return nil, err
+	d, ok := db.driver.(driver.Searcher)
+	if !ok {
+		return db.search(ctx, r, query, nil)
+	}
+	index := d.SearchIndex()
+	err = db.followHistory(ctx, &index)
+	if err != nil && ctx.Err() != nil {
+		return nil, err
+	}
+	switch nexus.CodeOf(err) {
+	case nexus.CodeInternal, nexus.CodeClosed:
+		return nil, err
+	case nexus.CodeCorrupt:
+	default: // what could not be written is read
+		hits, err = db.search(ctx, r, query, &index)
+	}
+	if nexus.CodeOf(err) == nexus.CodeCorrupt {
+		// If it is the index, nothing is lost; if it is not, this fails too.
+		if hits, err = db.search(ctx, r, query, nil); err == nil {
+			db.forgetIndex(ctx)
 		}
 	}
+	return hits, err
+}
+
+// search looks in an index, or if that is nil in every row.
+func (db *DB) search(ctx context.Context, r nexus.SearchRequest, query driver.SearchQuery, index *driver.SearchIndex) (hits []nexus.Hit, err error) {
 	err = db.snapshot(ctx, func(c driver.Conn) error {
 		s := &search{ctx: ctx, conn: c, index: index, request: r, query: query, seen: make(map[searchKey]bool)}
 		hits, err = s.run()

@@ -295,6 +295,16 @@ func (db *DB) writeSlice(ctx context.Context, index *driver.SearchIndex, s *slic
 	}
 }
 
+// forgetIndex has the next search make the index anew, if that can be written.
+func (db *DB) forgetIndex(ctx context.Context) {
+	wait, cancel := context.WithTimeout(ctx, searchPatience)
+	defer cancel()
+	_ = db.driver.WriteAnywhere(wait, func(c driver.Conn) error {
+		_, err := c.Exec(wait, `DELETE FROM search_progress`)
+		return err
+	})
+}
+
 func writeIndex(ctx context.Context, c driver.Conn, index *driver.SearchIndex, clearIt bool, changes []indexChange, to searchProgress) error {
 	exec := func(sql string, args ...driver.Arg) error {
 		_, err := c.Exec(ctx, sql, args...)

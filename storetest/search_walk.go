@@ -41,7 +41,8 @@ func testSearchWalk(t *testing.T, db *store.DB, clock *Clock) {
 		},
 		"describe": func(rt *rapid.T, project string) error {
 			table := rapid.SampledFrom([]string{"features", "sub_features", "requirements", "projects"}).Draw(rt, "table")
-			return exec("UPDATE "+table+" SET description = $1 WHERE id LIKE $2", say(rt)+" "+say(rt), project+"%")
+			return exec("UPDATE "+table+" SET description = $1 WHERE (id = $2 OR id LIKE $2 || '-%') AND coalesce(description, '') <> $1",
+				say(rt)+" "+say(rt), project)
 		},
 		"rename": func(rt *rapid.T, project string) error {
 			return exec("UPDATE sessions SET id = $1 WHERE id = $2", id(rt, project, "e"), id(rt, project, "e"))

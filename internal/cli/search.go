@@ -26,7 +26,7 @@ each that ends in a star. "Words in quotes" stand next to each other, and what f
 a minus must not occur (after --, or it is a flag). Capitals and accents make no
 difference.`,
 		Example: "  nexus search parser\n" +
-			`  nexus search '"snake case" pars* -lexer' --kind task,requirement` + "\n" +
+			"  nexus search 'pars* lexer' --kind task,requirement\n" +
 			"  nexus search --project p1m837hj --json -- parser -lexer",
 	}
 	b := &binder{app: a, flags: cmd.Flags()}
