@@ -14,7 +14,8 @@ import (
 )
 
 // byHand runs a script on a database as another program does.
-func byHand(t *testing.T, path, script string) {
+func byHand(t testing.TB, path, script string) {
+	t.Helper()
 	t.Helper()
 	c, err := zombiezen.OpenConn(path, zombiezen.OpenReadWrite)
 	mustSucceed(t, err)

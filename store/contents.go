@@ -39,9 +39,9 @@ func (t *ContentTable) Names() (names []string) {
 }
 
 // ownTables are Nexus's own tables. Of these, task_dependencies follows from the
-// tasks, metric_totals from the metrics, history_rows from the history, and those that
-// are called replaced have
-// nothing between two statements.
+// tasks, metric_totals from the metrics, history_rows from the history, the index of a
+// search from all that, and those that are called replaced have nothing between two
+// statements.
 var ownTables = []struct {
 	name, key string
 	columns   []string
@@ -65,6 +65,8 @@ var ownTables = []struct {
 	{"replaced_metrics", "", nil, true},
 	{"history_rows", "", nil, true},
 	{"replaced_rows", "", nil, true},
+	{"search_documents", "", nil, true},
+	{"search_progress", "", nil, true},
 }
 
 func historyColumns() []string {
@@ -222,6 +224,10 @@ func (tx *Tx) NewLoader(ctx context.Context) (*Loader, error) {
 			Code: nexus.CodeExists, Message: "the database is not empty: it has rows of " + strings.Join(full, ", "),
 			Hint: "nothing was changed; name a new database",
 		}
+	}
+	// What was searched before knows another history.
+	if _, err := tx.conn.Exec(ctx, `DELETE FROM search_progress`); err != nil {
+		return nil, err
 	}
 	tx.end.did("import", "")
 	tx.end.operation.restores = true

@@ -63,6 +63,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) *store.DB) 
 	run("Watch", watchTests)
 	run("Checkpoint", checkpointTests)
 	run("Budgets", budgetTests)
+	run("Search", searchTests)
 	for _, group := range []struct {
 		name  string
 		tests map[string]test

@@ -139,7 +139,7 @@ It is created, and its schema brought up to date, by whatever command comes firs
 			[]*cobra.Command{a.readyCommand()}, append(a.workCommands(), a.workerCommand(), a.recoverCommand())...,
 		)},
 		{"watch", "What is going on:", []*cobra.Command{
-			a.topCommand(), a.statsCommand(), a.graphCommand(), a.stateCommand(), a.resumeCommand(),
+			a.topCommand(), a.statsCommand(), a.searchCommand(), a.graphCommand(), a.stateCommand(), a.resumeCommand(),
 		}},
 		{"history", "What has happened:", []*cobra.Command{
 			a.historyCommand(), a.diffCommand(), a.undoCommand(), a.watchCommand(),

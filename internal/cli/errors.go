@@ -81,6 +81,15 @@ func maximumArgs(n int, what string) cobra.PositionalArgs {
 	}
 }
 
+func minimumArgs(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < n {
+			return usage(cmd, fmt.Errorf("give %s", what))
+		}
+		return nil
+	}
+}
+
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usage(cmd, fmt.Errorf("%q is not expected", args[0]))
