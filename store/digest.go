@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/store/driver"
@@ -57,7 +58,12 @@ func (s *projectState) each(kind nexus.Kind, fn func(image) error) error {
 	case nexus.KindProject:
 		equal(&w, "id", s.project)
 	case nexus.KindSubFeature:
-		w.condition("feature_id IN (SELECT id FROM features WHERE project_id = ?)", driver.Text(s.project))
+		// Those of its features then, which may be another project's now.
+		features, err := json.Marshal(sortedKeys(s.features))
+		if err != nil {
+			return err
+		}
+		w.condition("feature_id IN (SELECT value FROM json_each(?))", driver.Text(string(features)))
 	default:
 		equal(&w, "project_id", s.project)
 	}
@@ -67,21 +73,18 @@ func (s *projectState) each(kind nexus.Kind, fn func(image) error) error {
 	}
 	row := make(image, len(l.columns))
 	err = s.conn.Query(s.ctx, l.rows+w.sql.String()+" ORDER BY id", w.args, func(r driver.Row) error {
-		id := r.Text(0)
-		for len(then) > 0 && then[0].id() < id {
+		id := argOf(r, 0)
+		for len(then) > 0 && compareIDs(then[0][0], id) < 0 {
 			if err := fn(then[0]); err != nil {
 				return err
 			}
 			then = then[1:]
 		}
-		if _, old := changed[id]; old {
+		if _, old := changed[id.Text]; old {
 			return nil
 		}
 		for n := range row {
 			row[n] = argOf(r, n)
-		}
-		if kind == nexus.KindSubFeature && !s.features[row[l.column("feature_id")].Text] {
-			return nil
 		}
 		return fn(row)
 	})
@@ -107,8 +110,14 @@ func (s *projectState) changed(l *layout) (then []image, changed map[string]imag
 			then = append(then, i)
 		}
 	}
-	slices.SortFunc(then, func(a, b image) int { return cmp.Compare(a.id(), b.id()) })
+	slices.SortFunc(then, func(a, b image) int { return compareIDs(a[0], b[0]) })
 	return then, changed, nil
+}
+
+// compareIDs orders ids as the database does: one that another program has made a
+// BLOB comes after all texts.
+func compareIDs(a, b driver.Arg) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Text, b.Text))
 }
 
 // owns reports whether a row is one of the project.
@@ -189,8 +198,11 @@ func appendValue(line []byte, a *driver.Arg) []byte {
 }
 
 func appendText(line []byte, text string) []byte {
-	if isPlain(text) {
+	switch {
+	case isPlain(text):
 		return append(append(append(line, '"'), text...), '"')
+	case !utf8.ValidString(text): // JSON has no place for it
+		return append(hex.AppendEncode(append(line, `["text","`...), []byte(text)), `"]`...)
 	}
 	var b strings.Builder
 	encoder := json.NewEncoder(&b)

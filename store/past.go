@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -65,7 +64,7 @@ const selectFirst = `
 
 // imageAt returns the row with an id as it was after a change, or nil.
 func (l *layout) imageAt(ctx context.Context, c driver.Conn, id string, seq int64) (image, error) {
-	first, err := l.firstAfter(ctx, c, id, seq, false)
+	first, err := l.firstAfter(ctx, c, driver.Text(id), seq, false)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +78,7 @@ func (l *layout) imageAt(ctx context.Context, c driver.Conn, id string, seq int6
 // complete finds what a restoration still needs in the changes after a number.
 func (l *layout) complete(ctx context.Context, c driver.Conn, r *restoration, seq int64) error {
 	for len(r.pending) > 0 {
-		next, err := l.firstAfter(ctx, c, r.image.id(), seq, true)
+		next, err := l.firstAfter(ctx, c, r.image[0], seq, true)
 		if err != nil {
 			return err
 		}
@@ -98,12 +97,12 @@ func (l *layout) complete(ctx context.Context, c driver.Conn, r *restoration, se
 
 // firstAfter returns the first change of a row after another, or nil; with large, the
 // first that has the large columns.
-func (l *layout) firstAfter(ctx context.Context, c driver.Conn, id string, seq int64, large bool) (first *event, err error) {
+func (l *layout) firstAfter(ctx context.Context, c driver.Conn, id driver.Arg, seq int64, large bool) (first *event, err error) {
 	condition := ""
 	if large {
 		condition = " AND large = 1"
 	}
-	args := []driver.Arg{driver.Text(id), driver.Text(l.kind), driver.Int(seq)}
+	args := []driver.Arg{id, driver.Text(l.kind), driver.Int(seq)}
 	err = c.Query(ctx, fmt.Sprintf(selectFirst, l.events, condition), args, func(r driver.Row) error {
 		e := l.scanEvent(r)
 		first = &e
@@ -178,7 +177,7 @@ func (l *layout) ofProject(w *where, project string) {
 func (s *survey) scan(seq int64) error {
 	const from = " FROM history WHERE seq > $1 AND kind = $2 ORDER BY seq"
 	return s.conn.Query(s.ctx, "SELECT "+s.events+from, []driver.Arg{driver.Int(seq), driver.Text(s.kind)}, func(r driver.Row) error {
-		id := r.Text(2)
+		id := argOf(r, 2).Text // r.Text would make a BLOB a text
 		known := s.rows[id]
 		if known != nil && (len(known.pending) == 0 || r.Int(3) == 0) {
 			return nil
@@ -194,13 +193,16 @@ func (s *survey) scan(seq int64) error {
 }
 
 // byRow looks for the first change of each row after a number in history_rows: of
-// those that are there, and of those that have gone since.
+// those that are there, and of those that have gone since, or to another project.
 func (s *survey) byRow(seq int64, project string) error {
 	var w where
 	w.args = []driver.Arg{driver.Text(s.kind), driver.Int(seq)}
 	s.ofProject(&w, project)
 	there := "SELECT id FROM " + s.kind.Table() + w.sql.String()
-	const gone = " UNION SELECT id FROM history WHERE kind = $1 AND seq > $2 AND change = 'delete'"
+	const gone = `
+		UNION SELECT id FROM history WHERE kind = $1 AND seq > $2 AND change = 'delete'
+		UNION SELECT id FROM history WHERE kind = $1 AND seq > $2
+			AND (change = 'update' AND project_id IS NULL AND kind <> 'agent' OR change = 'replace')`
 	const first = " JOIN history h ON h.seq = (SELECT min(seq) FROM history_rows r WHERE r.id = t.id AND r.kind = $1 AND r.seq > $2)"
 	sql := "SELECT h." + strings.ReplaceAll(s.events, ", ", ", h.") + " FROM (" + there + gone + ") AS t" + first
 	var incomplete []*restoration
@@ -241,48 +243,6 @@ func (s *survey) finish() (map[string]image, error) {
 		images[id] = r.image
 	}
 	return images, nil
-}
-
-// source is what a list of the past is read from, in place of the table, with its
-// arguments: the rows that are as they were then, and beside them those that are
-// not.
-func (l *layout) source(ctx context.Context, c *pastConn, project string) (string, []driver.Arg, error) {
-	changed, err := l.changedSince(ctx, c.Conn, c.seq, project)
-	if err != nil || len(changed) == 0 {
-		return l.kind.Table(), nil, err
-	}
-	ids := make([]string, 0, len(changed))
-	rows := make([][]any, 0, len(changed))
-	for id, i := range changed {
-		ids = append(ids, id)
-		if i == nil {
-			continue
-		}
-		row := make([]any, len(i))
-		for n, a := range i {
-			if row[n] = a.Value(); a.Kind == driver.KindBlob {
-				row[n] = a.Text // as it would be read
-			}
-		}
-		rows = append(rows, row)
-	}
-	idList, err := json.Marshal(ids)
-	if err != nil {
-		return "", nil, err
-	}
-	rowList, err := json.Marshal(rows)
-	if err != nil {
-		return "", nil, err
-	}
-	names := make([]string, len(l.columns))
-	values := make([]string, len(l.columns))
-	for n, column := range l.columns {
-		names[n], values[n] = column.Name, fmt.Sprintf("value ->> %d AS %s", n, column.Name)
-	}
-	source := "(SELECT " + strings.Join(names, ", ") + " FROM " + l.kind.Table() +
-		" WHERE id NOT IN (SELECT value FROM json_each($1))" +
-		" UNION ALL SELECT " + strings.Join(values, ", ") + " FROM json_each($2)) AS " + l.kind.Table()
-	return source, []driver.Arg{driver.Text(string(idList)), driver.Text(string(rowList))}, nil
 }
 
 // startingWith returns up to three ids that begin with a prefix and were there.

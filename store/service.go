@@ -329,7 +329,7 @@ func (s *Service[E, F, U]) Resolve(ctx context.Context, prefix string) (string, 
 	args := []driver.Arg{driver.Text(prefix), driver.Text(prefix + lastOfAll)}
 	var ids []string
 	err := s.run.read(ctx, func(c driver.Conn) (err error) {
-		if past, ok := c.(*pastConn); ok {
+		if past, ok := c.(*pastConn); ok && layouts[s.table.kind] != nil {
 			ids, err = layouts[s.table.kind].startingWith(ctx, past, prefix)
 			return err
 		}

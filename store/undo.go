@@ -29,6 +29,9 @@ func (db *DB) Undo(ctx context.Context, r nexus.UndoRequest) (report *nexus.Undo
 	keepNothing := errors.New("a dry run keeps nothing")
 	err = db.InTx(ctx, func(tx *Tx) error {
 		tx.end.did("undo", "")
+		if err := indexAll(ctx, tx.conn); err != nil {
+			return err
+		}
 		u := &undoing{
 			historian: historian{ctx: ctx, conn: tx.conn},
 			x:         newReinstatement(ctx, tx.conn, &tx.end, tx.Tasks.now(), 0),
