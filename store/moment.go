@@ -69,14 +69,15 @@ func momentAt(ctx context.Context, c driver.Conn, us int64) (int64, error) {
 		}
 	}
 	for low < high {
-		t, err := transactionAt(ctx, c, low+(high-low+1)/2)
+		middle := low + (high-low+1)/2
+		t, err := transactionAt(ctx, c, middle)
 		if err != nil {
 			return 0, err
 		}
 		if t.at <= us {
 			low = t.last
 		} else {
-			high = t.first - 1
+			high = min(t.first, middle) - 1 // t may come long after the middle, if records are missing
 		}
 	}
 	return low, nil
