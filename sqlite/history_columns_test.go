@@ -104,7 +104,9 @@ func (k *keptColumns) update(column *store.Column) {
 	case column.Type != "TEXT":
 		value = "7"
 	}
-	change := func() { k.exec("UPDATE " + k.kind.Table() + " SET " + column.Name + " = " + value + " WHERE id = 'it'") }
+	change := func() {
+		k.exec("UPDATE " + k.kind.Table() + " SET " + column.Name + " = " + value + " WHERE id = 'it'")
+	}
 	if column.Name == "revision" || k.kind == nexus.KindAgent && column.Name == "last_activity_at" {
 		before := k.values("SELECT max(seq) FROM history")
 		change()
