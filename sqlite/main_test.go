@@ -37,6 +37,7 @@ var children = map[string]func(args []string) error{
 	"torture-close":    childTortureClose,
 	"torture-migrate":  childTortureMigrate,
 	"torture-open":     childTortureOpen,
+	"undo":             childUndo,
 	"work-loop":        childWorkLoop,
 	"write-many":       childWriteMany,
 	"write-until-kill": childWriteUntilKill,
