@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,7 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/sqlite"
 	"github.com/seed-c8812374/nexus/store"
+	"github.com/seed-c8812374/nexus/storetest"
 )
 
 func lastChange(t testing.TB, db *store.DB) int64 {
@@ -303,4 +306,159 @@ func TestUndoOfManyForeignChanges(t *testing.T) {
 	if len(undone.Changes) != 3000 {
 		t.Errorf("%d changes were taken back", len(undone.Changes))
 	}
+}
+
+// A checkpoint of before a migration that added columns can be verified and restored:
+// those that the rows had then are what they were; the others keep what they have, or
+// get their default.
+func TestRestoreFromBeforeColumnsWereAdded(t *testing.T) {
+	t.Parallel()
+	path := newDatabase(t)
+	db := open(t, path, nil)
+	for _, id := range []string{"kept", "changed", "gone"} {
+		mustSucceed(t, db.Tasks.Create(background, &nexus.Task{ID: id, ProjectID: "first", Name: "was", MaxAttempts: 5, BudgetTokens: 9}))
+	}
+	id := checkpoint(t, db, "first")
+	before := lastChange(t, db)
+	_, err := db.Tasks.Update(background, "changed", nexus.TaskUpdate{Name: new("is"), MaxAttempts: new(7)})
+	mustSucceed(t, err)
+	mustSucceed(t, db.Tasks.Delete(background, "gone"))
+	// As if the last four columns of tasks had not been there then.
+	script(t, path, fmt.Sprintf(`UPDATE history SET v25 = NULL, v26 = NULL, v27 = NULL, v28 = NULL WHERE kind = 'task' AND seq > %d;
+		UPDATE checkpoints SET state = json_set(state, '$.columns.tasks', 25)`, before))
+	v, err := db.VerifyCheckpoint(background, id)
+	mustSucceed(t, err)
+	if v.OK {
+		t.Error("the hash does not depend on the columns")
+	}
+	script(t, path, "UPDATE checkpoints SET state = json_set(state, '$.sha256', '"+v.Found+"')")
+	mustVerify(t, db, id)
+
+	_, err = db.Restore(background, id, false)
+	mustSucceed(t, err)
+	mustVerify(t, db, id)
+	for id, want := range map[string]int{"kept": 5, "changed": 7, "gone": 3} {
+		task, err := db.Tasks.Get(background, id)
+		mustSucceed(t, err)
+		if task.Name != "was" || task.MaxAttempts != want {
+			t.Errorf("%s is %+v", id, task)
+		}
+	}
+
+	script(t, path, "UPDATE checkpoints SET state = json_set(state, '$.columns.tasks', 99) WHERE id = '"+id+"'")
+	_, err = db.Restore(background, id, false)
+	wantCode(t, err, nexus.CodeNewer)
+}
+
+// Rows that refer to each other in every way come back, and features whose
+// completed_tasks another program has set, and do not follow from their tasks.
+func TestRestoreOfRowsThatReferToEachOther(t *testing.T) {
+	t.Parallel()
+	path := newDatabase(t)
+	db := open(t, path, nil)
+	mustSucceed(t, db.InTx(background, func(tx *store.Tx) error {
+		var errs []error
+		for _, f := range []string{"f1", "f2"} {
+			errs = append(errs, tx.Features.Create(background, &nexus.Feature{ID: f, ProjectID: "first", Name: f, PlanKey: "key " + f}),
+				tx.SubFeatures.Create(background, &nexus.SubFeature{ID: "s" + f, FeatureID: f, Name: f}))
+		}
+		// The ids are such that what others depend on comes last.
+		errs = append(errs,
+			tx.Tasks.Create(background, &nexus.Task{ID: "a", ProjectID: "first", FeatureID: "f1", SubFeatureID: "sf1", Name: "a", DependsOn: []string{"b", "c"}}),
+			tx.Tasks.Create(background, &nexus.Task{ID: "b", ProjectID: "first", FeatureID: "f2", Name: "b", DependsOn: []string{"c"}}),
+			tx.Tasks.Create(background, &nexus.Task{ID: "c", ProjectID: "first", FeatureID: "f2", SubFeatureID: "sf2", Name: "c"}),
+			tx.Sessions.Create(background, &nexus.Session{ID: "s", ProjectID: "first", Type: "planning"}),
+			tx.Sessions.Append(background, "s", &nexus.SessionEntry{Text: "said"}))
+		return errors.Join(errs...)
+	}))
+	claims, err := db.Tasks.Claim(background, nexus.ClaimRequest{AgentID: "agent"})
+	mustSucceed(t, err)
+	_, err = db.Tasks.Complete(background, claims[0].TaskID, claims[0].Epoch, nexus.Evidence{Commit: "abc"})
+	mustSucceed(t, err)
+	claims, err = db.Tasks.Claim(background, nexus.ClaimRequest{AgentID: "agent"})
+	mustSucceed(t, err)
+	script(t, path, "UPDATE features SET completed_tasks = 77 WHERE id = 'f1'")
+	const query = `SELECT 'f', id, completed_tasks, status, plan_key FROM features UNION ALL SELECT 's', id, feature_id, status, NULL FROM sub_features
+		UNION ALL SELECT 't', id, feature_id, sub_feature_id, depends_on FROM tasks
+		UNION ALL SELECT 'e', session_id, number, text, NULL FROM session_log
+		UNION ALL SELECT 'a', task_id, epoch, agent_id, evidence FROM task_attempts WHERE outcome = 'completed'
+		UNION ALL SELECT 'd', task_id, depends_on, NULL, NULL FROM task_dependencies ORDER BY 1, 2, 3`
+	was := rows(t, path, query)
+	id := checkpoint(t, db, "first")
+
+	mustSucceed(t, db.InTx(background, func(tx *store.Tx) error {
+		var errs []error
+		for _, task := range []string{"a", "b", "c"} {
+			errs = append(errs, tx.Tasks.Delete(background, task))
+		}
+		errs = append(errs, tx.SubFeatures.Delete(background, "sf1"), tx.SubFeatures.Delete(background, "sf2"), tx.Features.Delete(background, "f1"),
+			tx.Sessions.Delete(background, "s"),
+			tx.Tasks.Create(background, &nexus.Task{ID: "new", ProjectID: "first", FeatureID: "f2", Name: "n"}),
+			tx.Features.Create(background, &nexus.Feature{ID: "f3", ProjectID: "first", Name: "f", PlanKey: "key f1"}))
+		return errors.Join(errs...)
+	}))
+	_, err = db.Tasks.Complete(background, claims[0].TaskID, claims[0].Epoch, nexus.Evidence{})
+	wantCode(t, err, nexus.CodeNotFound)
+	report, err := db.Restore(background, id, false)
+	mustSucceed(t, err)
+	if diff := cmp.Diff(was, rows(t, path, query)); diff != "" {
+		t.Errorf("restored (-was +is):\n%s", diff)
+	}
+	mustVerify(t, db, id)
+	if diff := cmp.Diff([]string{claims[0].TaskID}, report.Requeued); diff != "" {
+		t.Errorf("pending again: %s", diff)
+	}
+	_, err = db.Tasks.Complete(background, claims[0].TaskID, claims[0].Epoch, nexus.Evidence{})
+	if err == nil {
+		t.Error("who worked on the task has not lost it")
+	}
+	again, err := db.Tasks.Claim(background, nexus.ClaimRequest{AgentID: "agent"})
+	mustSucceed(t, err)
+	if len(again) != 1 || again[0].Epoch <= claims[0].Epoch {
+		t.Errorf("claimed were %+v", again)
+	}
+	if err := storetest.CheckDerived(background, db); err != nil {
+		t.Error(err)
+	}
+}
+
+// A database that has rows already begins with no history, and one whose history was
+// taken away begins another; checkpoints of the one before say so.
+func TestHistoryBegins(t *testing.T) {
+	t.Parallel()
+	path := newDatabase(t)
+	db := open(t, path, nil)
+	id := checkpoint(t, db, "first")
+	mustClose(t, db)
+	reverted, err := sqlite.MigrateDown(background, path, nil, false)
+	mustSucceed(t, err)
+	if reverted[0].Name != "00007_history.sql" {
+		t.Fatalf("reverted is %+v", reverted)
+	}
+	script(t, path, "UPDATE projects SET name = 'of a time without history'")
+	db = open(t, path, nil)
+	if seq := lastChange(t, db); seq != 0 {
+		t.Errorf("the history begins with %d", seq)
+	}
+	_, err = db.Projects.Update(background, "first", nexus.ProjectUpdate{Name: new("later")})
+	mustSucceed(t, err)
+	p, err := db.AsOf(0).Projects.Get(background, "first")
+	mustSucceed(t, err)
+	if p.Name != "of a time without history" {
+		t.Errorf("it was %+v", p)
+	}
+	for range 5 {
+		_, err = db.Projects.Update(background, "first", nexus.ProjectUpdate{Description: new(fmt.Sprint(lastChange(t, db)))})
+		mustSucceed(t, err)
+	}
+	_, err = db.Restore(background, id, false)
+	wantCode(t, err, nexus.CodeCorrupt)
+	p, err = db.Projects.Get(background, "first")
+	mustSucceed(t, err)
+	if p.Name != "later" {
+		t.Errorf("it is %+v", p)
+	}
+	fresh := checkpoint(t, db, "first")
+	create(t, db, "other")
+	mustVerify(t, db, fresh)
 }
