@@ -33,7 +33,7 @@ func (tx *Tx) InTx(ctx context.Context, fn func(tx *Tx) error) error {
 
 // Exec runs a statement of the caller's own, with $1-style placeholders, and
 // returns the number of rows it changed. Arguments may be nil, strings, numbers,
-// booleans, and times, which are kept in seconds.
+// booleans, bytes, and times, which are kept in seconds.
 func (tx *Tx) Exec(ctx context.Context, sql string, args ...any) (int64, error) {
 	list, err := rawArgs(args)
 	if err != nil {
@@ -79,6 +79,8 @@ func rawArgs(values []any) ([]driver.Arg, error) {
 			args[i] = driver.Float(v)
 		case bool:
 			args[i] = boolArg(v)
+		case []byte:
+			args[i] = driver.Blob(v)
 		case time.Time:
 			args[i] = driver.Int(v.Unix())
 		default:
