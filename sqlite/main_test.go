@@ -18,6 +18,7 @@ const childVariable = "NEXUS_TEST_CHILD"
 // children are what other processes do in these tests. Each gets the arguments
 // of its command line; an error goes to standard error and makes it exit with 1.
 var children = map[string]func(args []string) error{
+	"back-and-forth":    childBackAndForth,
 	"back-up":           childBackUp,
 	"cancel-nested":     childCancelNested,
 	"close-together":    childCloseTogether,
@@ -37,6 +38,7 @@ var children = map[string]func(args []string) error{
 	"torture-close":     childTortureClose,
 	"torture-migrate":   childTortureMigrate,
 	"torture-open":      childTortureOpen,
+	"undo":              childUndo,
 	"work-loop":         childWorkLoop,
 	"write-many":        childWriteMany,
 	"write-until-kill":  childWriteUntilKill,

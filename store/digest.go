@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/store/driver"
@@ -71,14 +72,14 @@ func (s *projectState) each(kind nexus.Kind, fn func(image) error) error {
 	}
 	row := make(image, len(l.columns))
 	err = s.conn.Query(s.ctx, l.rows+w.sql.String()+" ORDER BY id", w.args, func(r driver.Row) error {
-		id := r.Text(0)
-		for len(then) > 0 && then[0].id() < id {
+		id := r.Arg(0)
+		for len(then) > 0 && compareIDs(then[0][0], id) < 0 {
 			if err := fn(then[0]); err != nil {
 				return err
 			}
 			then = then[1:]
 		}
-		if _, old := changed[id]; old {
+		if _, old := changed[id.Text]; old {
 			return nil
 		}
 		for n := range row {
@@ -108,8 +109,14 @@ func (s *projectState) changed(l *layout) (then []image, changed map[string]imag
 			then = append(then, i)
 		}
 	}
-	slices.SortFunc(then, func(a, b image) int { return cmp.Compare(a.id(), b.id()) })
+	slices.SortFunc(then, func(a, b image) int { return compareIDs(a[0], b[0]) })
 	return then, changed, nil
+}
+
+// compareIDs orders ids as the database does: one that another program has made a
+// BLOB comes after all texts.
+func compareIDs(a, b driver.Arg) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Text, b.Text))
 }
 
 // owns reports whether a row is one of the project.
@@ -190,8 +197,11 @@ func appendValue(line []byte, a *driver.Arg) []byte {
 }
 
 func appendText(line []byte, text string) []byte {
-	if isPlain(text) {
+	switch {
+	case isPlain(text):
 		return append(append(append(line, '"'), text...), '"')
+	case !utf8.ValidString(text): // JSON has no place for it
+		return append(hex.AppendEncode(append(line, `["text","`...), []byte(text)), `"]`...)
 	}
 	var b strings.Builder
 	encoder := json.NewEncoder(&b)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -63,6 +64,9 @@ type historian struct {
 	// The operation that was looked up last, and the records for which that holds.
 	operation  madeBy
 	from, upTo int64
+
+	// And the foreign one.
+	foreign struct{ first, last int64 }
 }
 
 // madeBy is what an operation's record says. Without one, first is 0.
@@ -182,7 +186,7 @@ func (h *historian) madeBy(seq int64) (madeBy, error) {
 	const sql = `
 		SELECT first, at_us, operation, actor, seq FROM history
 		WHERE seq > $1 AND change = 'operation' ORDER BY seq LIMIT 1`
-	h.operation, h.from, h.upTo = madeBy{}, seq, seq
+	h.operation, h.from, h.upTo = madeBy{}, seq, math.MaxInt64 // if there is none
 	err := h.conn.Query(h.ctx, sql, []driver.Arg{driver.Int(seq)}, func(r driver.Row) error {
 		if first := r.Int(0); first <= seq {
 			h.operation = madeBy{first, r.Int(1), r.Text(2), r.Text(3)}
@@ -237,18 +241,26 @@ func (h *historian) change(seq int64) (*nexus.Change, error) {
 // with the one at seq: those before it of the same time, which the database gives
 // to all that one statement does.
 func (h *historian) foreignOperation(seq, at int64) (first int64, err error) {
+	known := &h.foreign
+	if known.first <= seq && seq <= known.last {
+		return known.first, nil
+	}
 	first = seq
 	err = h.conn.Query(h.ctx, `SELECT seq, at_us, change FROM history WHERE seq < $1 ORDER BY seq DESC`, []driver.Arg{driver.Int(seq)},
 		func(r driver.Row) error {
 			if r.Int(1) != at || r.Text(2) == "operation" {
 				return errEnough
 			}
-			first = r.Int(0)
+			if first = r.Int(0); first == known.last { // and what was found there holds here
+				first = known.first
+				return errEnough
+			}
 			return nil
 		})
 	if err == errEnough {
 		err = nil
 	}
+	known.first, known.last = first, seq
 	return first, err
 }
 

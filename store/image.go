@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"math"
 	"strconv"
 	"strings"
 
@@ -49,9 +50,21 @@ func (r imageRow) Int(column int) int64 {
 	case driver.KindInt:
 		return a.Int
 	case driver.KindFloat:
-		return int64(a.Float)
+		return wholeNumber(a.Float)
 	default:
-		return int64(leadingNumber(a.Text))
+		return wholeNumber(leadingNumber(a.Text))
+	}
+}
+
+// wholeNumber is f without its fraction, or the nearest that there is.
+func wholeNumber(f float64) int64 {
+	switch {
+	case f >= math.MaxInt64:
+		return math.MaxInt64
+	case f <= math.MinInt64:
+		return math.MinInt64
+	default:
+		return int64(f)
 	}
 }
 
@@ -134,20 +147,27 @@ type event struct {
 }
 
 func (l *layout) scanEvent(r driver.Row) event {
-	e := event{seq: r.Int(0), change: r.Text(1), id: r.Text(2), large: r.Int(3) != 0}
+	id := r.Arg(2)
+	e := event{seq: r.Int(0), change: r.Text(1), id: id.Text, large: r.Int(3) != 0}
 	if e.change != "insert" {
 		e.image = imageOf(r, columnsBeforeImage, len(l.columns))
-		e.image[0] = driver.Text(e.id)
+		e.image[0] = id
 	}
 	return e
 }
 
-// current reads the row with an id as it is now, or nil.
+// current reads the row with an id as it is now, or nil. Another program may have
+// made the id a BLOB.
 func (l *layout) current(ctx context.Context, c driver.Conn, id string) (i image, err error) {
-	err = c.Query(ctx, l.rows+" WHERE id = $1", []driver.Arg{driver.Text(id)}, func(r driver.Row) error {
-		i = imageOf(r, 0, len(l.columns))
-		return nil
-	})
+	for _, arg := range []driver.Arg{driver.Text(id), driver.Blob([]byte(id))} {
+		err = c.Query(ctx, l.rows+" WHERE id = $1", []driver.Arg{arg}, func(r driver.Row) error {
+			i = imageOf(r, 0, len(l.columns))
+			return nil
+		})
+		if i != nil || err != nil {
+			break
+		}
+	}
 	return i, err
 }
 
@@ -161,6 +181,11 @@ type restoration struct {
 type pendingColumn struct {
 	column int
 	deltas [][]byte // each makes the value before it from the one after it
+}
+
+// isOdd reports whether JSON does not keep the id of the row as it is.
+func (r *restoration) isOdd() bool {
+	return r.image[0].Kind != driver.KindText || !isText(r.image[0].Text)
 }
 
 // begin starts with the first event after the moment that is looked for.

@@ -111,19 +111,39 @@ func (db *DB) indexHistory(ctx context.Context, c driver.Conn, last int64) error
 		return err
 	}
 	if last-indexed >= indexEvery {
-		const insert = `
-			INSERT INTO history_rows (id, kind, seq, large)
-			SELECT id, kind, seq, large FROM history WHERE seq > $1 AND change <> 'operation' ORDER BY id, kind, seq`
-		if _, err := c.Exec(ctx, insert, driver.Int(indexed)); err != nil {
+		if indexed, err = last, index(ctx, c, indexed, last); err != nil {
 			return err
 		}
-		if err := setHistoryMark(ctx, c, "indexed", last); err != nil {
-			return err
-		}
-		indexed = last
 	}
 	db.indexed.Store(indexed) // if this is undone, it is found out indexEvery records later
 	return nil
+}
+
+// indexAll adds to history_rows all that it lacks. Another program may have written
+// much, and to look for each of many rows in that would take long.
+func indexAll(ctx context.Context, c driver.Conn) error {
+	last, err := lastRecord(ctx, c)
+	if err != nil {
+		return err
+	}
+	indexed, err := historyMark(ctx, c, "indexed")
+	if err != nil || indexed == last {
+		return err
+	}
+	return index(ctx, c, indexed, last)
+}
+
+// index adds the records after one to history_rows, until another.
+func index(ctx context.Context, c driver.Conn, after, last int64) error {
+	const insert = `
+		INSERT INTO history_rows (id, kind, seq, large)
+		SELECT id, kind, seq, large FROM history
+		WHERE seq > $1 AND seq <= $2 AND id IS NOT NULL AND kind IS NOT NULL ORDER BY id, kind, seq
+		ON CONFLICT DO NOTHING`
+	if _, err := c.Exec(ctx, insert, driver.Int(after), driver.Int(last)); err != nil {
+		return err
+	}
+	return setHistoryMark(ctx, c, "indexed", last)
 }
 
 // historyMark returns how far something follows the history.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -71,7 +70,7 @@ const notIndexed = `coalesce((SELECT CASE WHEN seq > $3 THEN seq ELSE $3 END FRO
 
 // imageAt returns the row with an id as it was after a change, or nil.
 func (l *layout) imageAt(ctx context.Context, c driver.Conn, id string, seq int64) (image, error) {
-	first, err := l.firstAfter(ctx, c, id, seq, false)
+	first, err := l.firstAfter(ctx, c, driver.Text(id), seq, false)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +84,7 @@ func (l *layout) imageAt(ctx context.Context, c driver.Conn, id string, seq int6
 // complete finds what a restoration still needs in the changes after a number.
 func (l *layout) complete(ctx context.Context, c driver.Conn, r *restoration, seq int64) error {
 	for len(r.pending) > 0 {
-		next, err := l.firstAfter(ctx, c, r.image.id(), seq, true)
+		next, err := l.firstAfter(ctx, c, r.image[0], seq, true)
 		if err != nil {
 			return err
 		}
@@ -104,12 +103,12 @@ func (l *layout) complete(ctx context.Context, c driver.Conn, r *restoration, se
 
 // firstAfter returns the first change of a row after another, or nil; with large, the
 // first that has the large columns.
-func (l *layout) firstAfter(ctx context.Context, c driver.Conn, id string, seq int64, large bool) (first *event, err error) {
+func (l *layout) firstAfter(ctx context.Context, c driver.Conn, id driver.Arg, seq int64, large bool) (first *event, err error) {
 	condition := ""
 	if large {
 		condition = " AND large = 1"
 	}
-	args := []driver.Arg{driver.Text(id), driver.Text(l.kind), driver.Int(seq)}
+	args := []driver.Arg{id, driver.Text(l.kind), driver.Int(seq)}
 	err = c.Query(ctx, fmt.Sprintf(selectFirst, l.events, condition), args, func(r driver.Row) error {
 		e := l.scanEvent(r)
 		first = &e
@@ -183,7 +182,7 @@ func (l *layout) ofProject(w *where, project string) {
 func (s *survey) scan(seq int64) error {
 	const from = " FROM history WHERE seq > $1 AND kind = $2 ORDER BY seq"
 	return s.conn.Query(s.ctx, "SELECT "+s.events+from, []driver.Arg{driver.Int(seq), driver.Text(s.kind)}, func(r driver.Row) error {
-		id := r.Text(2)
+		id := r.Arg(2).Text // r.Text would make a BLOB a text
 		known := s.rows[id]
 		if known != nil && (len(known.pending) == 0 || r.Int(3) == 0) {
 			return nil
@@ -205,9 +204,11 @@ func (s *survey) byRow(seq int64, project string) error {
 	w.args = []driver.Arg{driver.Text(s.kind), driver.Int(seq)}
 	s.ofProject(&w, project)
 	there := "SELECT id FROM " + s.kind.Table() + w.sql.String()
-	const gone = " UNION SELECT id FROM history WHERE kind = $1 AND seq > $2 AND change = 'delete'" +
-		" UNION SELECT id FROM history WHERE kind = $1 AND seq > $2" +
-		" AND (change = 'replace' OR change = 'update' AND project_id IS NULL AND kind NOT IN ('sub_feature', 'agent'))"
+	// The conditions are those of the indexes, word by word.
+	const gone = `
+		UNION SELECT id FROM history WHERE kind = $1 AND seq > $2 AND change = 'delete'
+		UNION SELECT id FROM history WHERE kind = $1 AND seq > $2
+			AND (change = 'update' AND project_id IS NULL AND kind <> 'agent' OR change = 'replace')`
 	const first = " JOIN history h ON h.seq = (SELECT min(seq) FROM history_rows r WHERE r.id = t.id AND r.kind = $1 AND r.seq > $2)"
 	sql := "SELECT h." + strings.ReplaceAll(s.events, ", ", ", h.") + " FROM (" + there + gone + ") AS t" + first
 	next := make(map[string]int64) // of rows that are not complete, the change after which to go on
@@ -231,6 +232,12 @@ func (s *survey) byRow(seq int64, project string) error {
 func (s *survey) followIndexed(rows map[string]int64) (next map[string]int64, err error) {
 	pairs := make([][2]any, 0, len(rows))
 	for id, seq := range rows {
+		if r := s.rows[id]; r.isOdd() {
+			if err := s.complete(s.ctx, s.conn, r, seq); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		pairs = append(pairs, [2]any{id, seq})
 	}
 	list, err := json.Marshal(pairs)
@@ -256,7 +263,18 @@ func (s *survey) finish() (map[string]image, error) {
 	images := make(map[string]image, len(s.rows))
 	var incomplete []string
 	for id, r := range s.rows {
-		if images[id] = r.image; len(r.pending) > 0 {
+		images[id] = r.image
+		switch {
+		case len(r.pending) == 0:
+		case r.isOdd():
+			now, err := s.current(s.ctx, s.conn, id)
+			if err == nil {
+				err = r.finish(now)
+			}
+			if err != nil {
+				return nil, err
+			}
+		default:
 			incomplete = append(incomplete, id)
 		}
 	}
@@ -269,7 +287,7 @@ func (s *survey) finish() (map[string]image, error) {
 	}
 	err = s.conn.Query(s.ctx, s.layout.rows+" WHERE id IN (SELECT value FROM json_each($1))", []driver.Arg{driver.Text(string(list))},
 		func(r driver.Row) error {
-			return s.rows[r.Text(0)].finish(imageOf(r, 0, len(s.columns)))
+			return s.rows[r.Arg(0).Text].finish(imageOf(r, 0, len(s.columns)))
 		})
 	for _, id := range incomplete {
 		if err == nil && len(s.rows[id].pending) > 0 {
@@ -277,101 +295,6 @@ func (s *survey) finish() (map[string]image, error) {
 		}
 	}
 	return images, err
-}
-
-// pastList is what a list of the past is read from in place of the table: the rows that
-// are as they were then, and beside them those that are not. Of the latter the
-// database gets only the columns that the list is chosen and ordered by.
-type pastList struct {
-	*layout
-	changed map[string]image
-}
-
-// pastArgs is how many arguments a pastList has.
-const pastArgs = 2
-
-// source returns the list for a condition, with its arguments, of which the first is
-// the one with a number.
-func (p *pastList) source(condition string, first int) (string, []driver.Arg, error) {
-	var names, values []string
-	var needed []int
-	for n, column := range p.columns {
-		names = append(names, column.Name)
-		value := "NULL"
-		if n == 0 || strings.Contains(condition, column.Name) {
-			value = fmt.Sprintf("value ->> %d", len(needed))
-			needed = append(needed, n)
-		}
-		values = append(values, value+" AS "+column.Name)
-	}
-	ids := make([]string, 0, len(p.changed))
-	rows := make([][]any, 0, len(p.changed))
-	for id, i := range p.changed {
-		ids = append(ids, id)
-		if i == nil {
-			continue
-		}
-		row := make([]any, len(needed))
-		for k, n := range needed {
-			row[k] = jsonValue(&i[n])
-		}
-		rows = append(rows, row)
-	}
-	idList, err := json.Marshal(ids)
-	if err != nil {
-		return "", nil, err
-	}
-	rowList, err := json.Marshal(rows)
-	if err != nil {
-		return "", nil, err
-	}
-	source := "(SELECT " + strings.Join(names, ", ") + " FROM " + p.kind.Table() +
-		fmt.Sprintf(" WHERE id NOT IN (SELECT value FROM json_each($%d))", first) +
-		" UNION ALL SELECT " + strings.Join(values, ", ") + fmt.Sprintf(" FROM json_each($%d)) AS ", first+1) + p.kind.Table()
-	return source, []driver.Arg{driver.Text(string(idList)), driver.Text(string(rowList))}, nil
-}
-
-// source is what a condition reads in place of a table, with all its columns. It adds
-// its arguments.
-func (c *pastConn) source(ctx context.Context, kind nexus.Kind, w *where, project string) (string, error) {
-	l := layouts[kind]
-	if l == nil { // metrics
-		until, err := momentTime(ctx, c.Conn, c.seq)
-		w.args = append(w.args, driver.Int(until/1e6))
-		return fmt.Sprintf("(SELECT * FROM %s WHERE timestamp <= $%d) AS %[1]s", kind.Table(), len(w.args)), err
-	}
-	changed, err := l.changedSince(ctx, c.Conn, c.seq, project)
-	if err != nil || len(changed) == 0 {
-		return kind.Table(), err
-	}
-	var all []string
-	for _, column := range l.columns {
-		all = append(all, column.Name)
-	}
-	list := &pastList{l, changed}
-	source, args, err := list.source(strings.Join(all, " "), len(w.args)+1)
-	w.args = append(w.args, args...)
-	return source, err
-}
-
-// jsonValue is a value as JSON can hold it.
-func jsonValue(a *driver.Arg) any {
-	switch a.Kind {
-	case driver.KindBlob:
-		return a.Text // as it would be read
-	case driver.KindFloat:
-		return min(max(a.Float, -math.MaxFloat64), math.MaxFloat64)
-	default:
-		return a.Value()
-	}
-}
-
-// row returns a row of the list as it was.
-func (p *pastList) row(r driver.Row) driver.Row {
-	if was := p.changed[r.Text(0)]; was != nil {
-		return imageRow(was)
-	}
-	return r
 }
 
 // startingWith returns up to three ids that begin with a prefix and were there.

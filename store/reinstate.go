@@ -122,7 +122,11 @@ func (x *reinstatement) insert(kinds ...nexus.Kind) error {
 		}
 		revision := l.column("revision")
 		row := slices.Clone(wanted)
-		row[revision].Int++ // what was read of it before it was deleted is stale
+		gone, err := l.lastRevision(x.ctx, x.conn, wanted[0])
+		if err != nil {
+			return err
+		}
+		row[revision] = driver.Int(max(wanted[revision].Int, gone) + 1) // what was read of it before it was deleted is stale
 		var names, places []string
 		var args []driver.Arg
 		for n, column := range l.columns {
@@ -145,6 +149,21 @@ func (x *reinstatement) insert(kinds ...nexus.Kind) error {
 		}
 		return nil
 	})
+}
+
+// lastRevision returns the highest revision at which the row was deleted.
+func (l *layout) lastRevision(ctx context.Context, c driver.Conn, id driver.Arg) (revision int64, err error) {
+	const sql = `
+		SELECT max(v%d) FROM history WHERE change = 'delete' AND seq IN (
+			SELECT seq FROM history_rows WHERE id = $1 AND kind = $2
+			UNION ALL
+			SELECT seq FROM history WHERE seq > coalesce((SELECT seq FROM history_marks WHERE name = 'indexed'), 0) AND kind = $2 AND id = $1)`
+	args := []driver.Arg{id, driver.Text(l.kind)}
+	err = c.Query(ctx, fmt.Sprintf(sql, l.column("revision")), args, func(r driver.Row) error {
+		revision = r.Int(0)
+		return nil
+	})
+	return revision, err
 }
 
 const (
@@ -201,7 +220,7 @@ func (x *reinstatement) update(kinds ...nexus.Kind) error {
 			}
 		}
 		var set strings.Builder
-		var args []driver.Arg
+		args := []driver.Arg{now[0]} // the id as it is stored
 		for n, column := range l.columns {
 			switch {
 			case column.Name == "revision" || now[n] == wanted[n]:
@@ -211,9 +230,8 @@ func (x *reinstatement) update(kinds ...nexus.Kind) error {
 				set.WriteString(column.Name + " = $" + strconv.Itoa(len(args)) + ", ")
 			}
 		}
-		if len(args) > 0 {
-			args = append(args, driver.Text(id))
-			sql := "UPDATE " + l.kind.Table() + " SET " + set.String() + "revision = revision + 1 WHERE id = $" + strconv.Itoa(len(args))
+		if len(args) > 1 {
+			sql := "UPDATE " + l.kind.Table() + " SET " + set.String() + "revision = revision + 1 WHERE id = $1"
 			if _, err := x.conn.Exec(x.ctx, sql, args...); err != nil {
 				return refersToNothing(l, id, err)
 			}
@@ -245,7 +263,7 @@ func (x *reinstatement) delete(kinds ...nexus.Kind) error {
 			x.end.deleted = append(x.end.deleted, id)
 		}
 		x.deleted[l.kind.Table()]++
-		_, err := x.conn.Exec(x.ctx, "DELETE FROM "+l.kind.Table()+" WHERE id = $1", driver.Text(id))
+		_, err := x.conn.Exec(x.ctx, "DELETE FROM "+l.kind.Table()+" WHERE id = $1", now[0])
 		if nexus.CodeOf(err) == nexus.CodeReference {
 			return x.referredTo(l, id, err)
 		}

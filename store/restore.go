@@ -52,6 +52,9 @@ func (tx *Tx) Restore(ctx context.Context, id string, git *nexus.GitState) (*nex
 	}
 	tx.end.did("checkpoint restore", "")
 	tx.end.operation.restores = true
+	if err := indexAll(ctx, tx.conn); err != nil {
+		return nil, err
+	}
 	before, err := tx.Checkpoint(ctx, nexus.CheckpointRequest{
 		ProjectID: p.ProjectID, Name: "before restoring " + id, Reason: "before_restore", Git: git,
 	})
@@ -151,7 +154,7 @@ func (x *reinstatement) wantState(project string) error {
 				return err
 			}
 			if mine {
-				x.want(kind, id, nil)
+				x.want(kind, id, i) // nil, or what it was in another project
 			}
 		}
 	}
@@ -163,8 +166,12 @@ func (x *reinstatement) ownsNow(then *projectState, l *layout, now image) (mine 
 	if l.kind != nexus.KindSubFeature {
 		return then.owns(l, now), nil
 	}
+	feature := now[l.column("feature_id")]
+	if then.features[feature.Text] { // which comes back, if it is not there
+		return true, nil
+	}
 	err = x.conn.Query(x.ctx, `SELECT 1 FROM features WHERE id = $1 AND project_id = $2`,
-		[]driver.Arg{now[l.column("feature_id")], driver.Text(then.project)}, func(driver.Row) error {
+		[]driver.Arg{feature, driver.Text(then.project)}, func(driver.Row) error {
 			mine = true
 			return nil
 		})

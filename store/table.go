@@ -168,12 +168,9 @@ func (t *table[E, F, U]) queryPast(ctx context.Context, c *pastConn, columns str
 			fn = func(r driver.Row) error { return each(list.row(r)) }
 			needed = ""
 		}
-		text, args, err := list.source(needed+w.sql.String()+after, 1)
-		if err != nil {
+		if source, w.args, err = list.source(needed+w.sql.String()+after, w.args, 0); err != nil {
 			return err
 		}
-		source = text
-		copy(w.args, args)
 	}
 	return c.Conn.Query(ctx, "SELECT "+columns+" FROM "+source+w.sql.String()+after, w.args, fn)
 }

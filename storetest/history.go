@@ -26,16 +26,32 @@ func testPast(t *testing.T, db *store.DB, clock *Clock) {
 // testRestoreWalk goes back to random checkpoints of random histories, each time to
 // what was so then, but that nothing is in flight.
 func testRestoreWalk(t *testing.T, db *store.DB, clock *Clock) {
-	historyWalk(t, db, clock, nil, func(rt *rapid.T, w *walk) {
+	WalkHistory(t, db, clock, nil, func(error) bool { return false })
+}
+
+// WalkHistory makes random changes, those of own among them, which get the id of a
+// project whose rows have ids that begin with it and a hyphen. It expects every past
+// to be what it was, and goes back to random checkpoints, unless that is refused for
+// a reason that mayRefuse accepts; then nothing has changed.
+func WalkHistory(t *testing.T, db *store.DB, clock *Clock, own map[string]func(rt *rapid.T, project string), mayRefuse func(error) bool) {
+	t.Helper()
+	historyWalk(t, db, clock, own, func(rt *rapid.T, w *walk) {
 		for range 3 {
 			r := rapid.SampledFrom(w.states).Draw(rt, "state")
-			if r.checkpoint == "" {
+			if !w.has(rt, r.checkpoint) {
 				continue
 			}
+			before := everything(rt, w.ctx, &db.Services, w.project)
 			report, err := db.Restore(w.ctx, r.checkpoint, false)
+			is := everything(rt, w.ctx, &db.Services, w.project)
+			if err != nil && mayRefuse(err) {
+				if diff := cmp.Diff(before, is); diff != "" {
+					rt.Fatalf("refused (%v), but (-was +is):\n%s", err, diff)
+				}
+				continue
+			}
 			must(rt, err)
-			is := restorable(rt, everything(rt, w.ctx, &db.Services, w.project), false)
-			if diff := cmp.Diff(restorable(rt, r.rows, true), is); diff != "" {
+			if diff := cmp.Diff(restorable(rt, r.rows, true), restorable(rt, is, false)); diff != "" {
 				rt.Fatalf("restored %+v, but (-was +is):\n%s", report, diff)
 			}
 		}
@@ -47,8 +63,8 @@ func testRestoreWalk(t *testing.T, db *store.DB, clock *Clock) {
 // which count on. With requeue, tasks that are in flight become pending; features
 // that follow them may change with it.
 func restorable(rt fataler, rows map[string]string, requeue bool) map[string]string {
-	rows = maps.Clone(rows)
-	for key, text := range rows {
+	all, rows := rows, maps.Clone(rows)
+	for key, text := range all {
 		if strings.HasPrefix(key, "agents ") {
 			delete(rows, key)
 			continue
@@ -56,6 +72,12 @@ func restorable(rt fataler, rows map[string]string, requeue bool) map[string]str
 		var fields map[string]any
 		must(rt, json.Unmarshal([]byte(text), &fields))
 		delete(fields, "revision")
+		if feature, refers := fields["feature_id"]; strings.HasPrefix(key, "sub_features ") && refers {
+			if _, there := all["features "+feature.(string)]; !there { // another program's, and of no project
+				delete(rows, key)
+				continue
+			}
+		}
 		if strings.HasPrefix(key, "tasks ") {
 			status := nexus.TaskStatus(fields["status"].(string))
 			if requeue && status.InFlight() {

@@ -11,7 +11,8 @@
 -- no such record covers was changed by another program.
 --
 -- v1 to v32 are the columns of the row but id, in the order in which the triggers
--- below list them. Columns that are added later come after the others.
+-- below list them. Columns that are added later come after the others. A row that gets
+-- another id is deleted under the old one and inserted under the new one.
 --
 -- Large values (descriptions, metadata, a session's data) are kept only where they
 -- change: large is 0 where none did. A BLOB in their place says how the value was
@@ -24,6 +25,12 @@
 -- one. history_rows, by which the changes of a row are found, follows behind: it has
 -- those up to the mark 'indexed'. At most some hundreds are after that. Of what was
 -- before the mark 'forgotten', only the states at checkpoints can be told.
+--
+-- What no trigger can see is not here: the row that an UPDATE OR REPLACE takes, or an
+-- INSERT OR REPLACE by its plan_key instead of its id, unless the program has PRAGMA
+-- recursive_triggers on. A change of a revision alone is none. What can be told but
+-- not restored: a row that referred to one that did not exist, which foreign keys
+-- refuse.
 
 -- +goose Up
 CREATE TABLE history (
@@ -74,6 +81,10 @@ CREATE TABLE history (
 -- Which rows are gone since.
 CREATE INDEX idx_history_deleted ON history (kind, seq) WHERE change = 'delete';
 
+-- And which have gone to another project, perhaps.
+CREATE INDEX idx_history_moved ON history (kind, seq)
+    WHERE change = 'update' AND project_id IS NULL AND kind <> 'agent' OR change = 'replace';
+
 CREATE TABLE history_rows (
     id    TEXT NOT NULL,
     kind  TEXT NOT NULL,
@@ -92,13 +103,14 @@ CREATE TABLE history_marks (
 
 
 -- The row that an INSERT is about to replace, which no trigger sees go. Between two
--- statements it means nothing: an INSERT OR IGNORE leaves it behind.
+-- statements it means nothing: an INSERT OR IGNORE leaves it behind, until the row
+-- goes or the next such INSERT comes.
 CREATE TABLE replaced_rows AS SELECT * FROM history;
 
 -- +goose StatementBegin
 CREATE TRIGGER projects_history_replace BEFORE INSERT ON projects WHEN EXISTS (SELECT 1 FROM projects WHERE id = NEW.id)
 BEGIN
-    DELETE FROM replaced_rows WHERE kind IS NOT NULL;
+    DELETE FROM replaced_rows WHERE kind = 'project';
     INSERT INTO replaced_rows (
         at_us, change, kind, id, project_id, large,
         v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13
@@ -124,10 +136,10 @@ END;
 
 -- +goose StatementBegin
 CREATE TRIGGER projects_history_update AFTER UPDATE OF
-    id, name, mode, status, root_path, repository_url, created_at, updated_at, completed_at, plan_key, budget_tokens,
+    name, mode, status, root_path, repository_url, created_at, updated_at, completed_at, plan_key, budget_tokens,
     budget_usd
 ON projects
-WHEN NEW.description IS OLD.description
+WHEN NEW.id IS OLD.id AND NEW.description IS OLD.description
 BEGIN
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
@@ -143,7 +155,7 @@ END;
 
 -- +goose StatementBegin
 CREATE TRIGGER projects_history_large AFTER UPDATE OF description ON projects
-WHEN NEW.description IS NOT OLD.description
+WHEN NEW.id IS OLD.id AND NEW.description IS NOT OLD.description
 BEGIN
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
@@ -162,6 +174,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER projects_history_rename AFTER UPDATE OF id ON projects WHEN NEW.id IS NOT OLD.id
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'project' AND id = OLD.id;
     INSERT INTO history (at_us, change, kind, id, project_id, large)
     VALUES (CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'insert', 'project', NEW.id, NEW.id, 1);
     INSERT INTO history (
@@ -179,6 +192,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER projects_history_delete AFTER DELETE ON projects
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'project' AND id = OLD.id;
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
         v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13
@@ -194,7 +208,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER features_history_replace BEFORE INSERT ON features WHEN EXISTS (SELECT 1 FROM features WHERE id = NEW.id)
 BEGIN
-    DELETE FROM replaced_rows WHERE kind IS NOT NULL;
+    DELETE FROM replaced_rows WHERE kind = 'feature';
     INSERT INTO replaced_rows (
         at_us, change, kind, id, project_id, large,
         v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11
@@ -220,10 +234,10 @@ END;
 
 -- +goose StatementBegin
 CREATE TRIGGER features_history_update AFTER UPDATE OF
-    id, project_id, name, priority, status, estimated_tasks, completed_tasks, created_at, updated_at, plan_key
+    project_id, name, priority, status, estimated_tasks, completed_tasks, created_at, updated_at, plan_key
 ON features
-WHEN NEW.description IS OLD.description AND (
-    NEW.id IS NOT OLD.id OR NEW.project_id IS NOT OLD.project_id OR NEW.name IS NOT OLD.name OR NEW.priority IS NOT
+WHEN NEW.id IS OLD.id AND NEW.description IS OLD.description AND (
+    NEW.project_id IS NOT OLD.project_id OR NEW.name IS NOT OLD.name OR NEW.priority IS NOT
     OLD.priority OR NEW.status IS NOT OLD.status OR NEW.estimated_tasks IS NOT OLD.estimated_tasks OR
     NEW.completed_tasks IS NOT OLD.completed_tasks OR NEW.created_at IS NOT OLD.created_at OR NEW.updated_at IS NOT
     OLD.updated_at OR NEW.plan_key IS NOT OLD.plan_key
@@ -243,7 +257,7 @@ END;
 
 -- +goose StatementBegin
 CREATE TRIGGER features_history_large AFTER UPDATE OF description ON features
-WHEN NEW.description IS NOT OLD.description
+WHEN NEW.id IS OLD.id AND NEW.description IS NOT OLD.description
 BEGIN
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
@@ -262,6 +276,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER features_history_rename AFTER UPDATE OF id ON features WHEN NEW.id IS NOT OLD.id
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'feature' AND id = OLD.id;
     INSERT INTO history (at_us, change, kind, id, project_id, large)
     VALUES (CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'insert', 'feature', NEW.id, NEW.project_id, 1);
     INSERT INTO history (
@@ -279,6 +294,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER features_history_delete AFTER DELETE ON features
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'feature' AND id = OLD.id;
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
         v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11
@@ -294,7 +310,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER sub_features_history_replace BEFORE INSERT ON sub_features WHEN EXISTS (SELECT 1 FROM sub_features WHERE id = NEW.id)
 BEGIN
-    DELETE FROM replaced_rows WHERE kind IS NOT NULL;
+    DELETE FROM replaced_rows WHERE kind = 'sub_feature';
     INSERT INTO replaced_rows (
         at_us, change, kind, id, project_id, large,
         v1, v2, v3, v4, v5, v6, v7
@@ -319,9 +335,9 @@ END;
 
 -- +goose StatementBegin
 CREATE TRIGGER sub_features_history_update AFTER UPDATE OF
-    id, feature_id, name, status, created_at, plan_key
+    feature_id, name, status, created_at, plan_key
 ON sub_features
-WHEN NEW.description IS OLD.description
+WHEN NEW.id IS OLD.id AND NEW.description IS OLD.description
 BEGIN
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
@@ -336,7 +352,7 @@ END;
 
 -- +goose StatementBegin
 CREATE TRIGGER sub_features_history_large AFTER UPDATE OF description ON sub_features
-WHEN NEW.description IS NOT OLD.description
+WHEN NEW.id IS OLD.id AND NEW.description IS NOT OLD.description
 BEGIN
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
@@ -354,6 +370,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER sub_features_history_rename AFTER UPDATE OF id ON sub_features WHEN NEW.id IS NOT OLD.id
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'sub_feature' AND id = OLD.id;
     INSERT INTO history (at_us, change, kind, id, project_id, large)
     VALUES (CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'insert', 'sub_feature', NEW.id, (SELECT project_id FROM features WHERE id = NEW.feature_id), 1);
     INSERT INTO history (
@@ -370,6 +387,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER sub_features_history_delete AFTER DELETE ON sub_features
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'sub_feature' AND id = OLD.id;
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
         v1, v2, v3, v4, v5, v6, v7
@@ -384,7 +402,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER tasks_history_replace BEFORE INSERT ON tasks WHEN EXISTS (SELECT 1 FROM tasks WHERE id = NEW.id)
 BEGIN
-    DELETE FROM replaced_rows WHERE kind IS NOT NULL;
+    DELETE FROM replaced_rows WHERE kind = 'task';
     INSERT INTO replaced_rows (
         at_us, change, kind, id, project_id, large,
         v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13, v14, v15, v16, v17, v18, v19, v20, v21, v22, v23, v24,
@@ -413,11 +431,11 @@ END;
 
 -- +goose StatementBegin
 CREATE TRIGGER tasks_history_update AFTER UPDATE OF
-    id, project_id, feature_id, sub_feature_id, name, status, size, assigned_agent, worktree_path, branch_name,
+    project_id, feature_id, sub_feature_id, name, status, size, assigned_agent, worktree_path, branch_name,
     depends_on, blocked_by, qa_iterations, max_iterations, estimated_minutes, actual_minutes, started_at,
     completed_at, created_at, updated_at, plan_key, priority, max_attempts, failed_attempts, budget_tokens, budget_usd
 ON tasks
-WHEN NEW.description IS OLD.description AND NEW.metadata IS OLD.metadata
+WHEN NEW.id IS OLD.id AND NEW.description IS OLD.description AND NEW.metadata IS OLD.metadata
 BEGIN
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
@@ -437,7 +455,7 @@ END;
 
 -- +goose StatementBegin
 CREATE TRIGGER tasks_history_large AFTER UPDATE OF description, metadata ON tasks
-WHEN NEW.description IS NOT OLD.description OR NEW.metadata IS NOT OLD.metadata
+WHEN NEW.id IS OLD.id AND (NEW.description IS NOT OLD.description OR NEW.metadata IS NOT OLD.metadata)
 BEGIN
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
@@ -512,6 +530,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER tasks_history_rename AFTER UPDATE OF id ON tasks WHEN NEW.id IS NOT OLD.id
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'task' AND id = OLD.id;
     INSERT INTO history (at_us, change, kind, id, project_id, large)
     VALUES (CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'insert', 'task', NEW.id, NEW.project_id, 1);
     INSERT INTO history (
@@ -533,6 +552,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER tasks_history_delete AFTER DELETE ON tasks
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'task' AND id = OLD.id;
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
         v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13, v14, v15, v16, v17, v18, v19, v20, v21, v22, v23, v24,
@@ -552,7 +572,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER agents_history_replace BEFORE INSERT ON agents WHEN EXISTS (SELECT 1 FROM agents WHERE id = NEW.id)
 BEGIN
-    DELETE FROM replaced_rows WHERE kind IS NOT NULL;
+    DELETE FROM replaced_rows WHERE kind = 'agent';
     INSERT INTO replaced_rows (
         at_us, change, kind, id, project_id, large,
         v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13
@@ -578,9 +598,10 @@ END;
 
 -- +goose StatementBegin
 CREATE TRIGGER agents_history_update AFTER UPDATE OF
-    id, type, status, current_task_id, worktree_path, branch_name, tokens_used, tasks_completed, tasks_failed,
+    type, status, current_task_id, worktree_path, branch_name, tokens_used, tasks_completed, tasks_failed,
     spawned_at, terminated_at, termination_reason
 ON agents
+WHEN NEW.id IS OLD.id
 BEGIN
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
@@ -598,6 +619,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER agents_history_rename AFTER UPDATE OF id ON agents WHEN NEW.id IS NOT OLD.id
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'agent' AND id = OLD.id;
     INSERT INTO history (at_us, change, kind, id, project_id, large)
     VALUES (CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'insert', 'agent', NEW.id, NULL, 1);
     INSERT INTO history (
@@ -616,6 +638,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER agents_history_delete AFTER DELETE ON agents
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'agent' AND id = OLD.id;
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
         v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13
@@ -632,7 +655,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER checkpoints_history_replace BEFORE INSERT ON checkpoints WHEN EXISTS (SELECT 1 FROM checkpoints WHERE id = NEW.id)
 BEGIN
-    DELETE FROM replaced_rows WHERE kind IS NOT NULL;
+    DELETE FROM replaced_rows WHERE kind = 'checkpoint';
     INSERT INTO replaced_rows (
         at_us, change, kind, id, project_id, large,
         v1, v2, v3, v4, v5, v6, v7
@@ -657,9 +680,9 @@ END;
 
 -- +goose StatementBegin
 CREATE TRIGGER checkpoints_history_update AFTER UPDATE OF
-    id, project_id, name, reason, git_commit, created_at
+    project_id, name, reason, git_commit, created_at
 ON checkpoints
-WHEN NEW.state IS OLD.state
+WHEN NEW.id IS OLD.id AND NEW.state IS OLD.state
 BEGIN
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
@@ -674,7 +697,7 @@ END;
 
 -- +goose StatementBegin
 CREATE TRIGGER checkpoints_history_large AFTER UPDATE OF state ON checkpoints
-WHEN NEW.state IS NOT OLD.state
+WHEN NEW.id IS OLD.id AND NEW.state IS NOT OLD.state
 BEGIN
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
@@ -692,6 +715,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER checkpoints_history_rename AFTER UPDATE OF id ON checkpoints WHEN NEW.id IS NOT OLD.id
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'checkpoint' AND id = OLD.id;
     INSERT INTO history (at_us, change, kind, id, project_id, large)
     VALUES (CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'insert', 'checkpoint', NEW.id, NEW.project_id, 1);
     INSERT INTO history (
@@ -708,6 +732,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER checkpoints_history_delete AFTER DELETE ON checkpoints
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'checkpoint' AND id = OLD.id;
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
         v1, v2, v3, v4, v5, v6, v7
@@ -722,7 +747,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER requirements_history_replace BEFORE INSERT ON requirements WHEN EXISTS (SELECT 1 FROM requirements WHERE id = NEW.id)
 BEGIN
-    DELETE FROM replaced_rows WHERE kind IS NOT NULL;
+    DELETE FROM replaced_rows WHERE kind = 'requirement';
     INSERT INTO replaced_rows (
         at_us, change, kind, id, project_id, large,
         v1, v2, v3, v4, v5, v6, v7, v8, v9, v10
@@ -748,9 +773,9 @@ END;
 
 -- +goose StatementBegin
 CREATE TRIGGER requirements_history_update AFTER UPDATE OF
-    id, project_id, category, priority, source, linked_features, validated, created_at, plan_key
+    project_id, category, priority, source, linked_features, validated, created_at, plan_key
 ON requirements
-WHEN NEW.description IS OLD.description
+WHEN NEW.id IS OLD.id AND NEW.description IS OLD.description
 BEGIN
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
@@ -766,7 +791,7 @@ END;
 
 -- +goose StatementBegin
 CREATE TRIGGER requirements_history_large AFTER UPDATE OF description ON requirements
-WHEN NEW.description IS NOT OLD.description
+WHEN NEW.id IS OLD.id AND NEW.description IS NOT OLD.description
 BEGIN
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
@@ -784,6 +809,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER requirements_history_rename AFTER UPDATE OF id ON requirements WHEN NEW.id IS NOT OLD.id
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'requirement' AND id = OLD.id;
     INSERT INTO history (at_us, change, kind, id, project_id, large)
     VALUES (CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'insert', 'requirement', NEW.id, NEW.project_id, 1);
     INSERT INTO history (
@@ -801,6 +827,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER requirements_history_delete AFTER DELETE ON requirements
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'requirement' AND id = OLD.id;
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
         v1, v2, v3, v4, v5, v6, v7, v8, v9, v10
@@ -816,7 +843,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER sessions_history_replace BEFORE INSERT ON sessions WHEN EXISTS (SELECT 1 FROM sessions WHERE id = NEW.id)
 BEGIN
-    DELETE FROM replaced_rows WHERE kind IS NOT NULL;
+    DELETE FROM replaced_rows WHERE kind = 'session';
     INSERT INTO replaced_rows (
         at_us, change, kind, id, project_id, large,
         v1, v2, v3, v4, v5, v6, v7
@@ -841,9 +868,9 @@ END;
 
 -- +goose StatementBegin
 CREATE TRIGGER sessions_history_update AFTER UPDATE OF
-    id, project_id, type, status, started_at, ended_at
+    project_id, type, status, started_at, ended_at
 ON sessions
-WHEN NEW.data IS OLD.data
+WHEN NEW.id IS OLD.id AND NEW.data IS OLD.data
 BEGIN
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
@@ -858,7 +885,7 @@ END;
 
 -- +goose StatementBegin
 CREATE TRIGGER sessions_history_large AFTER UPDATE OF data ON sessions
-WHEN NEW.data IS NOT OLD.data
+WHEN NEW.id IS OLD.id AND NEW.data IS NOT OLD.data
 BEGIN
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
@@ -902,6 +929,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER sessions_history_rename AFTER UPDATE OF id ON sessions WHEN NEW.id IS NOT OLD.id
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'session' AND id = OLD.id;
     INSERT INTO history (at_us, change, kind, id, project_id, large)
     VALUES (CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'insert', 'session', NEW.id, NEW.project_id, 1);
     INSERT INTO history (
@@ -918,6 +946,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER sessions_history_delete AFTER DELETE ON sessions
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'session' AND id = OLD.id;
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
         v1, v2, v3, v4, v5, v6, v7

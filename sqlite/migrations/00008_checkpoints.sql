@@ -14,10 +14,5 @@ CREATE TABLE checkpoint_settings (
     completed_tasks  INTEGER NOT NULL DEFAULT 0  -- since then
 );
 
--- Which rows may have changed from one project to another since.
-CREATE INDEX idx_history_moved ON history (kind, seq)
-    WHERE change = 'replace' OR change = 'update' AND project_id IS NULL AND kind NOT IN ('sub_feature', 'agent');
-
 -- +goose Down
-DROP INDEX idx_history_moved;
 DROP TABLE checkpoint_settings;
