@@ -19,7 +19,9 @@
 -- made of the one after it:
 --   d<n>,<m>,<bytes>    its first n bytes, these bytes, its last m bytes
 --   b<bytes>            these bytes, which were a BLOB
--- so a text that grows, by many small changes, is not kept again and again.
+-- so a text that grows, by many small changes, is not kept again and again. The
+-- triggers cast the texts anew at each step: a table of two large ones, read at each,
+-- takes twenty times as long.
 --
 -- What a change costs is mostly the page that it is written to, so there is but
 -- one. history_rows, by which the changes of a row are found, follows behind: it has
@@ -470,26 +472,25 @@ BEGIN
             WHEN coalesce(length(OLD.description), 0) < 512 OR NEW.description IS NULL THEN OLD.description
             ELSE (
                 WITH RECURSIVE
-                    pair (old, new, most) AS (
-                        SELECT CAST(OLD.description AS BLOB), CAST(NEW.description AS BLOB),
-                            min(length(CAST(OLD.description AS BLOB)), length(CAST(NEW.description AS BLOB)))
-                    ),
+                    size (was, becomes) AS (SELECT length(CAST(OLD.description AS BLOB)), length(CAST(NEW.description AS BLOB))),
                     head (same, step) AS (
-                        SELECT 0, most FROM pair
-                        UNION ALL
-                        SELECT same + CASE WHEN substr(old, same + 1, (step + 1) / 2) = substr(new, same + 1, (step + 1) / 2) THEN (step + 1) / 2 ELSE 0 END, step / 2
-                        FROM head, pair WHERE step > 0
-                    ),
-                    tail (same, step) AS (
-                        SELECT 0, most - (SELECT max(same) FROM head) FROM pair
+                        SELECT 0, min(was, becomes) FROM size
                         UNION ALL
                         SELECT same + CASE WHEN
-                            substr(old, length(old) - same - (step + 1) / 2 + 1, (step + 1) / 2)
-                            = substr(new, length(new) - same - (step + 1) / 2 + 1, (step + 1) / 2) THEN (step + 1) / 2 ELSE 0 END, step / 2
-                        FROM tail, pair WHERE step > 0
+                            substr(CAST(OLD.description AS BLOB), same + 1, (step + 1) / 2)
+                            = substr(CAST(NEW.description AS BLOB), same + 1, (step + 1) / 2) THEN (step + 1) / 2 ELSE 0 END, step / 2
+                        FROM head WHERE step > 0
+                    ),
+                    tail (same, step) AS (
+                        SELECT 0, min(was, becomes) - (SELECT max(same) FROM head) FROM size
+                        UNION ALL
+                        SELECT same + CASE WHEN
+                            substr(CAST(OLD.description AS BLOB), -same - (step + 1) / 2, (step + 1) / 2)
+                            = substr(CAST(NEW.description AS BLOB), -same - (step + 1) / 2, (step + 1) / 2) THEN (step + 1) / 2 ELSE 0 END, step / 2
+                        FROM tail WHERE step > 0
                     )
-                SELECT CAST('d' || h || ',' || t || ',' || substr(old, h + 1, length(old) - h - t) AS BLOB)
-                FROM pair, (SELECT max(same) AS h FROM head), (SELECT max(same) AS t FROM tail)
+                SELECT CAST('d' || h || ',' || t || ',' || substr(CAST(OLD.description AS BLOB), h + 1, was - h - t) AS BLOB)
+                FROM size, (SELECT max(same) AS h FROM head), (SELECT max(same) AS t FROM tail)
             )
         END,
         OLD.status, OLD.size, OLD.assigned_agent, OLD.worktree_path, OLD.branch_name, OLD.depends_on, OLD.blocked_by,
@@ -500,26 +501,25 @@ BEGIN
             WHEN coalesce(length(OLD.metadata), 0) < 512 OR NEW.metadata IS NULL THEN OLD.metadata
             ELSE (
                 WITH RECURSIVE
-                    pair (old, new, most) AS (
-                        SELECT CAST(OLD.metadata AS BLOB), CAST(NEW.metadata AS BLOB),
-                            min(length(CAST(OLD.metadata AS BLOB)), length(CAST(NEW.metadata AS BLOB)))
-                    ),
+                    size (was, becomes) AS (SELECT length(CAST(OLD.metadata AS BLOB)), length(CAST(NEW.metadata AS BLOB))),
                     head (same, step) AS (
-                        SELECT 0, most FROM pair
-                        UNION ALL
-                        SELECT same + CASE WHEN substr(old, same + 1, (step + 1) / 2) = substr(new, same + 1, (step + 1) / 2) THEN (step + 1) / 2 ELSE 0 END, step / 2
-                        FROM head, pair WHERE step > 0
-                    ),
-                    tail (same, step) AS (
-                        SELECT 0, most - (SELECT max(same) FROM head) FROM pair
+                        SELECT 0, min(was, becomes) FROM size
                         UNION ALL
                         SELECT same + CASE WHEN
-                            substr(old, length(old) - same - (step + 1) / 2 + 1, (step + 1) / 2)
-                            = substr(new, length(new) - same - (step + 1) / 2 + 1, (step + 1) / 2) THEN (step + 1) / 2 ELSE 0 END, step / 2
-                        FROM tail, pair WHERE step > 0
+                            substr(CAST(OLD.metadata AS BLOB), same + 1, (step + 1) / 2)
+                            = substr(CAST(NEW.metadata AS BLOB), same + 1, (step + 1) / 2) THEN (step + 1) / 2 ELSE 0 END, step / 2
+                        FROM head WHERE step > 0
+                    ),
+                    tail (same, step) AS (
+                        SELECT 0, min(was, becomes) - (SELECT max(same) FROM head) FROM size
+                        UNION ALL
+                        SELECT same + CASE WHEN
+                            substr(CAST(OLD.metadata AS BLOB), -same - (step + 1) / 2, (step + 1) / 2)
+                            = substr(CAST(NEW.metadata AS BLOB), -same - (step + 1) / 2, (step + 1) / 2) THEN (step + 1) / 2 ELSE 0 END, step / 2
+                        FROM tail WHERE step > 0
                     )
-                SELECT CAST('d' || h || ',' || t || ',' || substr(old, h + 1, length(old) - h - t) AS BLOB)
-                FROM pair, (SELECT max(same) AS h FROM head), (SELECT max(same) AS t FROM tail)
+                SELECT CAST('d' || h || ',' || t || ',' || substr(CAST(OLD.metadata AS BLOB), h + 1, was - h - t) AS BLOB)
+                FROM size, (SELECT max(same) AS h FROM head), (SELECT max(same) AS t FROM tail)
             )
         END,
         OLD.max_attempts, OLD.failed_attempts, OLD.budget_tokens, OLD.budget_usd
@@ -899,26 +899,25 @@ BEGIN
             WHEN coalesce(length(OLD.data), 0) < 512 OR NEW.data IS NULL THEN OLD.data
             ELSE (
                 WITH RECURSIVE
-                    pair (old, new, most) AS (
-                        SELECT CAST(OLD.data AS BLOB), CAST(NEW.data AS BLOB),
-                            min(length(CAST(OLD.data AS BLOB)), length(CAST(NEW.data AS BLOB)))
-                    ),
+                    size (was, becomes) AS (SELECT length(CAST(OLD.data AS BLOB)), length(CAST(NEW.data AS BLOB))),
                     head (same, step) AS (
-                        SELECT 0, most FROM pair
-                        UNION ALL
-                        SELECT same + CASE WHEN substr(old, same + 1, (step + 1) / 2) = substr(new, same + 1, (step + 1) / 2) THEN (step + 1) / 2 ELSE 0 END, step / 2
-                        FROM head, pair WHERE step > 0
-                    ),
-                    tail (same, step) AS (
-                        SELECT 0, most - (SELECT max(same) FROM head) FROM pair
+                        SELECT 0, min(was, becomes) FROM size
                         UNION ALL
                         SELECT same + CASE WHEN
-                            substr(old, length(old) - same - (step + 1) / 2 + 1, (step + 1) / 2)
-                            = substr(new, length(new) - same - (step + 1) / 2 + 1, (step + 1) / 2) THEN (step + 1) / 2 ELSE 0 END, step / 2
-                        FROM tail, pair WHERE step > 0
+                            substr(CAST(OLD.data AS BLOB), same + 1, (step + 1) / 2)
+                            = substr(CAST(NEW.data AS BLOB), same + 1, (step + 1) / 2) THEN (step + 1) / 2 ELSE 0 END, step / 2
+                        FROM head WHERE step > 0
+                    ),
+                    tail (same, step) AS (
+                        SELECT 0, min(was, becomes) - (SELECT max(same) FROM head) FROM size
+                        UNION ALL
+                        SELECT same + CASE WHEN
+                            substr(CAST(OLD.data AS BLOB), -same - (step + 1) / 2, (step + 1) / 2)
+                            = substr(CAST(NEW.data AS BLOB), -same - (step + 1) / 2, (step + 1) / 2) THEN (step + 1) / 2 ELSE 0 END, step / 2
+                        FROM tail WHERE step > 0
                     )
-                SELECT CAST('d' || h || ',' || t || ',' || substr(old, h + 1, length(old) - h - t) AS BLOB)
-                FROM pair, (SELECT max(same) AS h FROM head), (SELECT max(same) AS t FROM tail)
+                SELECT CAST('d' || h || ',' || t || ',' || substr(CAST(OLD.data AS BLOB), h + 1, was - h - t) AS BLOB)
+                FROM size, (SELECT max(same) AS h FROM head), (SELECT max(same) AS t FROM tail)
             )
         END,
         OLD.started_at, OLD.ended_at, OLD.revision
