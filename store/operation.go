@@ -97,19 +97,27 @@ func (db *DB) indexHistory(ctx context.Context, c driver.Conn, last int64) error
 		return err
 	}
 	if last-indexed >= indexEvery {
-		const insert = `
-			INSERT INTO history_rows (id, kind, seq, large)
-			SELECT id, kind, seq, large FROM history WHERE seq > $1 AND change <> 'operation' ORDER BY id, kind, seq`
-		if _, err := c.Exec(ctx, insert, driver.Int(indexed)); err != nil {
-			return err
-		}
-		if err := setHistoryMark(ctx, c, "indexed", last); err != nil {
+		if err := indexRows(ctx, c, last); err != nil {
 			return err
 		}
 		indexed = last
 	}
 	db.indexed.Store(indexed) // if this is undone, it is found out indexEvery records later
 	return nil
+}
+
+// indexRows adds to history_rows all that it lacks; last is the newest record. SQLite
+// lets other programs store rows without an id, which nobody can ask for.
+func indexRows(ctx context.Context, c driver.Conn, last int64) error {
+	const insert = `
+		INSERT INTO history_rows (id, kind, seq, large)
+		SELECT id, kind, seq, large FROM history
+		WHERE seq > coalesce((SELECT seq FROM history_marks WHERE name = 'indexed'), 0) AND change <> 'operation' AND id IS NOT NULL
+		ORDER BY id, kind, seq`
+	if _, err := c.Exec(ctx, insert); err != nil {
+		return err
+	}
+	return setHistoryMark(ctx, c, "indexed", last)
 }
 
 // historyMark returns how far something follows the history.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -23,6 +24,11 @@ type walk struct {
 	project string
 	clock   *Clock
 	states  []recorded
+
+	// Since it was compacted: from where on the history is whole, and what can be told
+	// of the time before.
+	horizon int64
+	told    []int64
 }
 
 // recorded is what the database was after a change: the JSON of all that is in it,
@@ -244,6 +250,7 @@ func (w *walk) record(rt *rapid.T) {
 		r.checkpoint = p.ID
 	}
 	w.states = append(w.states, r)
+	w.clock.Move(time.Minute)
 }
 
 // checkPast compares each past with what it was.
@@ -301,7 +308,7 @@ func everything(t fataler, ctx context.Context, s *store.Services, project strin
 		list, err := s.Agents.List(ctx, nexus.AgentFilter{})
 		list = slices.DeleteFunc(list, func(a nexus.Agent) bool { return !strings.HasPrefix(a.ID, project+"-") })
 		for i := range list {
-			list[i].LastActivityAt = now // signs of life are not in the history
+			list[i].LastActivityAt, list[i].Revision = now, 1 // signs of life, which count, are not in the history
 		}
 		return list, err
 	}, func(f *nexus.Agent) string { return f.ID })

@@ -58,6 +58,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) *store.DB) 
 	run("Resume", resumeTests)
 	run("Doctor", doctorTests)
 	run("History", historyTests)
+	run("Compact", compactTests)
 	run("Budgets", budgetTests)
 	for _, group := range []struct {
 		name  string

@@ -23,7 +23,8 @@
 -- What a change costs is mostly the page that it is written to, so there is but
 -- one. history_rows, by which the changes of a row are found, follows behind: it has
 -- those up to the mark 'indexed'. At most some hundreds are after that. Of what was
--- before the mark 'forgotten', only the states at checkpoints can be told.
+-- before the mark 'forgotten', only what was so after the marks 'kept …' can be told:
+-- the states at the checkpoints of the time when it was forgotten.
 
 -- +goose Up
 CREATE TABLE history (
@@ -90,7 +91,8 @@ CREATE TABLE history_marks (
 
 
 -- The row that an INSERT is about to replace, which no trigger sees go. Between two
--- statements it means nothing: an INSERT OR IGNORE leaves it behind.
+-- statements it means nothing: an INSERT OR IGNORE leaves it behind, and so does an
+-- upsert, until the row goes.
 CREATE TABLE replaced_rows AS SELECT * FROM history;
 
 -- +goose StatementBegin
@@ -160,6 +162,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER projects_history_rename AFTER UPDATE OF id ON projects WHEN NEW.id IS NOT OLD.id
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'project' AND id = OLD.id;
     INSERT INTO history (at_us, change, kind, id, project_id, large)
     VALUES (CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'insert', 'project', NEW.id, NEW.id, 1);
     INSERT INTO history (
@@ -177,6 +180,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER projects_history_delete AFTER DELETE ON projects
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'project' AND id = OLD.id;
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
         v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13
@@ -260,6 +264,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER features_history_rename AFTER UPDATE OF id ON features WHEN NEW.id IS NOT OLD.id
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'feature' AND id = OLD.id;
     INSERT INTO history (at_us, change, kind, id, project_id, large)
     VALUES (CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'insert', 'feature', NEW.id, NEW.project_id, 1);
     INSERT INTO history (
@@ -277,6 +282,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER features_history_delete AFTER DELETE ON features
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'feature' AND id = OLD.id;
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
         v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11
@@ -352,6 +358,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER sub_features_history_rename AFTER UPDATE OF id ON sub_features WHEN NEW.id IS NOT OLD.id
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'sub_feature' AND id = OLD.id;
     INSERT INTO history (at_us, change, kind, id, project_id, large)
     VALUES (CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'insert', 'sub_feature', NEW.id, (SELECT project_id FROM features WHERE id = NEW.feature_id), 1);
     INSERT INTO history (
@@ -368,6 +375,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER sub_features_history_delete AFTER DELETE ON sub_features
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'sub_feature' AND id = OLD.id;
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
         v1, v2, v3, v4, v5, v6, v7
@@ -510,6 +518,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER tasks_history_rename AFTER UPDATE OF id ON tasks WHEN NEW.id IS NOT OLD.id
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'task' AND id = OLD.id;
     INSERT INTO history (at_us, change, kind, id, project_id, large)
     VALUES (CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'insert', 'task', NEW.id, NEW.project_id, 1);
     INSERT INTO history (
@@ -531,6 +540,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER tasks_history_delete AFTER DELETE ON tasks
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'task' AND id = OLD.id;
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
         v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13, v14, v15, v16, v17, v18, v19, v20, v21, v22, v23, v24,
@@ -596,6 +606,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER agents_history_rename AFTER UPDATE OF id ON agents WHEN NEW.id IS NOT OLD.id
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'agent' AND id = OLD.id;
     INSERT INTO history (at_us, change, kind, id, project_id, large)
     VALUES (CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'insert', 'agent', NEW.id, NULL, 1);
     INSERT INTO history (
@@ -614,6 +625,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER agents_history_delete AFTER DELETE ON agents
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'agent' AND id = OLD.id;
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
         v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13
@@ -690,6 +702,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER checkpoints_history_rename AFTER UPDATE OF id ON checkpoints WHEN NEW.id IS NOT OLD.id
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'checkpoint' AND id = OLD.id;
     INSERT INTO history (at_us, change, kind, id, project_id, large)
     VALUES (CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'insert', 'checkpoint', NEW.id, NEW.project_id, 1);
     INSERT INTO history (
@@ -706,6 +719,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER checkpoints_history_delete AFTER DELETE ON checkpoints
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'checkpoint' AND id = OLD.id;
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
         v1, v2, v3, v4, v5, v6, v7
@@ -782,6 +796,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER requirements_history_rename AFTER UPDATE OF id ON requirements WHEN NEW.id IS NOT OLD.id
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'requirement' AND id = OLD.id;
     INSERT INTO history (at_us, change, kind, id, project_id, large)
     VALUES (CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'insert', 'requirement', NEW.id, NEW.project_id, 1);
     INSERT INTO history (
@@ -799,6 +814,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER requirements_history_delete AFTER DELETE ON requirements
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'requirement' AND id = OLD.id;
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
         v1, v2, v3, v4, v5, v6, v7, v8, v9, v10
@@ -900,6 +916,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER sessions_history_rename AFTER UPDATE OF id ON sessions WHEN NEW.id IS NOT OLD.id
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'session' AND id = OLD.id;
     INSERT INTO history (at_us, change, kind, id, project_id, large)
     VALUES (CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'insert', 'session', NEW.id, NEW.project_id, 1);
     INSERT INTO history (
@@ -916,6 +933,7 @@ END;
 -- +goose StatementBegin
 CREATE TRIGGER sessions_history_delete AFTER DELETE ON sessions
 BEGIN
+    DELETE FROM replaced_rows WHERE kind = 'session' AND id = OLD.id;
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
         v1, v2, v3, v4, v5, v6, v7
