@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -42,13 +41,24 @@ while it lasts.`,
 }
 
 func writeCompaction(out io.Writer, c *nexus.Compaction) error {
-	verb := "Forgot"
+	did, left := "Forgot", "are"
 	if c.DryRun {
-		verb = "Would forget"
+		did, left = "Would forget", "would be"
 	}
-	fmt.Fprintf(out, "%s %s of the history before change %d, of %d; %d would be left.\n",
-		verb, counted(c.Forgotten, "record"), c.Horizon, c.RecordsBefore, c.RecordsAfter)
-	return nil
+	fmt.Fprintf(out, "%s %s of the history before change %d; %d of %d %s left.\n",
+		did, counted(c.Forgotten, "record"), c.Horizon, c.RecordsAfter, c.RecordsBefore, left)
+	if n := len(c.Checkpoints); n > 0 {
+		fmt.Fprintf(out, "Of the time before, the states at %s stay.\n", counted(int64(n), "checkpoint"))
+	}
+	if c.Keys > 0 {
+		fmt.Fprintf(out, "%s %s.\n", did, counted(c.Keys, "idempotency key"))
+	}
+	if c.DryRun {
+		return nil
+	}
+	_, err := fmt.Fprintf(out, "The file has %s, before it had %s.\n", megabytes(c.BytesAfter), megabytes(c.BytesBefore))
+	if c.NotShrunk != "" {
+		_, err = fmt.Fprintf(out, "It was not made smaller: %s. Its free pages are used for what is stored next.\n", c.NotShrunk)
+	}
+	return err
 }
-
-var _ = time.Second
