@@ -34,6 +34,7 @@ var children = map[string]func(args []string) error{
 	"restore":          childRestore,
 	"torture":          childTorture,
 	"torture-close":    childTortureClose,
+	"torture-compact":  childTortureCompact,
 	"torture-migrate":  childTortureMigrate,
 	"torture-open":     childTortureOpen,
 	"work-loop":        childWorkLoop,

@@ -72,21 +72,24 @@ func (d *db) vacuum(ctx context.Context) (why string, err error) {
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	err = patiently(limited, limit, func() error {
-		defer c.watch(limited)()
-		return c.exec("VACUUM")
+		defer c.trust()()
+		_, err := c.Exec(limited, "VACUUM")
+		return err
 	})
-	switch {
-	case ctx.Err() != nil:
-		return "", canceled(ctx)
-	case limited.Err() != nil || nexus.CodeOf(err) == nexus.CodeBusy:
+	switch nexus.CodeOf(err) {
+	case "":
+		// The log is as long as the database. What cannot be copied now, because
+		// somebody reads an older state, the next process does that writes or closes.
+		_, _ = checkpoint(ctx, c, "TRUNCATE")
+		return "", nil
+	case nexus.CodeCanceled, nexus.CodeBusy:
+		if ctx.Err() != nil {
+			return "", canceled(ctx)
+		}
 		return fmt.Sprintf("it would hold writers up for longer than %v", limit.Round(time.Millisecond)), nil
-	case nexus.CodeOf(err) == nexus.CodeFull:
+	case nexus.CodeFull:
 		return "no space is left for rewriting it", nil
-	case err != nil:
+	default:
 		return "", err
 	}
-	// The log is as long as the database. What cannot be copied now, because somebody
-	// reads an older state, the next process does that writes or closes.
-	_, _ = checkpoint(ctx, c, "TRUNCATE")
-	return "", nil
 }
