@@ -203,7 +203,7 @@ func TestHistoryOfRowsWithoutID(t *testing.T) {
 	mustSucceed(t, err)
 }
 
-// The growth that docs/recovery.md promises: of a project of 10,000 tasks, a thousand
+// Checkpoints take what changes: of a project of 10,000 tasks, a thousand
 // checkpoints with ten changes between each take at most 15 MB. NEXUS_TORTURE=1 makes
 // all of them, otherwise a tenth of the tasks and a tenth of the checkpoints.
 func TestCheckpointsTakeWhatChanges(t *testing.T) {

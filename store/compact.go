@@ -192,6 +192,9 @@ func (x *compaction) begin(keep time.Duration) (err error) {
 	if err := x.exec("DELETE FROM idempotency_keys WHERE created_us < $1", tooOld); err != nil || x.dry {
 		return err
 	}
+	if err := x.exec(tidy); err != nil {
+		return err
+	}
 	return x.mark(last)
 }
 

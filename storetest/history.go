@@ -15,12 +15,38 @@ import (
 
 var historyTests = map[string]timedTest{
 	"Past":    testPast,
+	"Reborn":  testReborn,
 	"Restore": testRestoreWalk,
 }
 
 // testPast makes random changes and expects the past to be what it was.
 func testPast(t *testing.T, db *store.DB, clock *Clock) {
 	historyWalk(t, db, clock, nil, nil)
+}
+
+// testReborn deletes a row that another program has tried to insert before, and makes it
+// anew: it was not there in between.
+func testReborn(t *testing.T, db *store.DB, _ *Clock) {
+	ctx := t.Context()
+	must(t, project(ctx, &db.Services, "p"))
+	create := func() { must(t, db.Tasks.Create(ctx, &nexus.Task{ID: "t", ProjectID: "p", Name: "n"})) }
+	create()
+	exec(t, db, `
+		INSERT INTO tasks (id, project_id, name, created_at, updated_at) VALUES ('t', 'p', 'x', 1, 1)
+		ON CONFLICT (id) DO UPDATE SET name = excluded.name`)
+	must(t, db.Tasks.Delete(ctx, "t"))
+	between, err := db.LastChange(ctx)
+	must(t, err)
+	create()
+	_, err = db.AsOf(between).Tasks.Get(ctx, "t")
+	refused(t, err, nexus.CodeNotFound)
+	list, err := db.History(ctx, nexus.HistoryFilter{Kind: nexus.KindTask, ID: "t"})
+	must(t, err)
+	var changes []nexus.ChangeType
+	for _, c := range list {
+		changes = append(changes, c.Change)
+	}
+	same(t, changes, []nexus.ChangeType{nexus.ChangeInsert, nexus.ChangeUpdate, nexus.ChangeDelete, nexus.ChangeInsert})
 }
 
 // testRestoreWalk goes back to random checkpoints of random histories, each time to
