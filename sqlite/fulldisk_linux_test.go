@@ -67,7 +67,7 @@ func TestFullDiskInRestore(t *testing.T) {
 func TestFullDiskInCompact(t *testing.T) {
 	t.Parallel()
 	template := content(t, newWithHistory(t))
-	for _, but := range []int64{0, 100 << 10, int64(len(template)) / 2} {
+	for _, but := range []int64{64 << 10, 200 << 10, int64(len(template)) / 2} {
 		t.Run(fmt.Sprint(but), func(t *testing.T) {
 			t.Parallel()
 			folder := smallDisk(t)

@@ -33,16 +33,26 @@ func (x *compaction) compactRows() error {
 	return nil
 }
 
+const (
+	firstID = `
+		SELECT min(id) FROM (
+			SELECT min(id) AS id FROM history_rows UNION ALL SELECT min(id) FROM history WHERE ` + notIndexed + `) AS first`
+	nextID = `
+		SELECT min(id) FROM (
+			SELECT min(id) AS id FROM history_rows WHERE id > $1
+			UNION ALL
+			SELECT min(id) FROM history WHERE ` + notIndexed + ` AND id > $1) AS next`
+)
+
 // compactSome goes through the rows with the ids after one, until that is enough for a
 // transaction.
 func (x *compaction) compactSome(id driver.Arg) (last driver.Arg, more bool, err error) {
 	for looked := 0; looked < compactBatch; looked++ {
-		const next = `
-			SELECT min(id) FROM (
-				SELECT min(id) AS id FROM history_rows WHERE id > $1 OR $1 IS NULL
-				UNION ALL
-				SELECT min(id) FROM history WHERE ` + notIndexed + ` AND (id > $1 OR $1 IS NULL)) AS next`
-		err := x.conn.Query(x.ctx, next, []driver.Arg{id}, func(r driver.Row) error {
+		sql, args := firstID, []driver.Arg(nil)
+		if id.Kind != driver.KindNull {
+			sql, args = nextID, []driver.Arg{id}
+		}
+		err := x.conn.Query(x.ctx, sql, args, func(r driver.Row) error {
 			id = argOf(r, 0)
 			return nil
 		})
