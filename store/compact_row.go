@@ -193,6 +193,12 @@ func (x *compaction) compactStretch(l *layout, id string, changes []oldChange, a
 		return r.image, err
 	}
 	rest := changes[1:]
+	if l.moves(r.image, after) {
+		// So that it is found when the rows of its project are looked for; see survey.byRow.
+		if err := x.exec(`UPDATE history SET project_id = NULL WHERE seq = $1`, driver.Int(first.seq)); err != nil {
+			return nil, err
+		}
+	}
 	switch becomes := x.become(l, first, r.image, after, rest); {
 	case r.image == nil && after == nil: // it came and went
 		rest = changes
@@ -211,6 +217,12 @@ func (x *compaction) compactStretch(l *layout, id string, changes []oldChange, a
 		}
 	}
 	return r.image, nil
+}
+
+// moves reports whether a row has gone to another project.
+func (l *layout) moves(before, after image) bool {
+	project := l.column("project_id")
+	return project >= 0 && before != nil && after != nil && before[project] != after[project]
 }
 
 func onlyUpdates(changes []oldChange) bool {

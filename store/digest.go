@@ -57,7 +57,12 @@ func (s *projectState) each(kind nexus.Kind, fn func(image) error) error {
 	case nexus.KindProject:
 		equal(&w, "id", s.project)
 	case nexus.KindSubFeature:
-		w.condition("feature_id IN (SELECT id FROM features WHERE project_id = ?)", driver.Text(s.project))
+		// Features that were the project's then, whosever they are now.
+		features, err := json.Marshal(sortedKeys(s.features))
+		if err != nil {
+			return err
+		}
+		w.condition("feature_id IN (SELECT value FROM json_each(?))", driver.Text(string(features)))
 	default:
 		equal(&w, "project_id", s.project)
 	}
@@ -79,9 +84,6 @@ func (s *projectState) each(kind nexus.Kind, fn func(image) error) error {
 		}
 		for n := range row {
 			row[n] = argOf(r, n)
-		}
-		if kind == nexus.KindSubFeature && !s.features[row[l.column("feature_id")].Text] {
-			return nil
 		}
 		return fn(row)
 	})

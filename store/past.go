@@ -194,13 +194,15 @@ func (s *survey) scan(seq int64) error {
 }
 
 // byRow looks for the first change of each row after a number in history_rows: of
-// those that are there, and of those that have gone since.
+// those that are there, and of those that have gone since, or to another project.
 func (s *survey) byRow(seq int64, project string) error {
 	var w where
 	w.args = []driver.Arg{driver.Text(s.kind), driver.Int(seq)}
 	s.ofProject(&w, project)
 	there := "SELECT id FROM " + s.kind.Table() + w.sql.String()
-	const gone = " UNION SELECT id FROM history WHERE kind = $1 AND seq > $2 AND change = 'delete'"
+	const gone = " UNION SELECT id FROM history WHERE kind = $1 AND seq > $2 AND change = 'delete'" +
+		" UNION SELECT id FROM history WHERE kind = $1 AND seq > $2" +
+		" AND change IN ('update', 'replace') AND project_id IS NULL AND kind <> 'agent'"
 	const first = " JOIN history h ON h.seq = (SELECT min(seq) FROM history_rows r WHERE r.id = t.id AND r.kind = $1 AND r.seq > $2)"
 	sql := "SELECT h." + strings.ReplaceAll(s.events, ", ", ", h.") + " FROM (" + there + gone + ") AS t" + first
 	var incomplete []*restoration

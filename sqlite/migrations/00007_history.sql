@@ -75,6 +75,10 @@ CREATE TABLE history (
 -- Which rows are gone since.
 CREATE INDEX idx_history_deleted ON history (kind, seq) WHERE change = 'delete';
 
+-- Which rows may be another project's since.
+CREATE INDEX idx_history_moved ON history (kind, seq)
+WHERE change IN ('update', 'replace') AND project_id IS NULL AND kind <> 'agent';
+
 CREATE TABLE history_rows (
     id    TEXT NOT NULL,
     kind  TEXT NOT NULL,
@@ -202,7 +206,7 @@ BEGIN
         v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11
     )
     SELECT
-        CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'replace', 'feature', id, project_id, 1,
+        CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'replace', 'feature', id, CASE WHEN NEW.project_id IS project_id THEN project_id END, 1,
         project_id, name, description, priority, status, estimated_tasks, completed_tasks, created_at, updated_at,
         revision, plan_key
     FROM features WHERE id = NEW.id;
@@ -397,7 +401,7 @@ BEGIN
         v25, v26, v27, v28
     )
     SELECT
-        CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'replace', 'task', id, project_id, 1,
+        CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'replace', 'task', id, CASE WHEN NEW.project_id IS project_id THEN project_id END, 1,
         project_id, feature_id, sub_feature_id, name, description, status, size, assigned_agent, worktree_path,
         branch_name, depends_on, blocked_by, qa_iterations, max_iterations, estimated_minutes, actual_minutes,
         started_at, completed_at, created_at, updated_at, revision, plan_key, priority, metadata, max_attempts,
@@ -648,7 +652,7 @@ BEGIN
         v1, v2, v3, v4, v5, v6, v7
     )
     SELECT
-        CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'replace', 'checkpoint', id, project_id, 1,
+        CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'replace', 'checkpoint', id, CASE WHEN NEW.project_id IS project_id THEN project_id END, 1,
         project_id, name, reason, state, git_commit, created_at, revision
     FROM checkpoints WHERE id = NEW.id;
 END;
@@ -740,7 +744,7 @@ BEGIN
         v1, v2, v3, v4, v5, v6, v7, v8, v9, v10
     )
     SELECT
-        CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'replace', 'requirement', id, project_id, 1,
+        CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'replace', 'requirement', id, CASE WHEN NEW.project_id IS project_id THEN project_id END, 1,
         project_id, category, description, priority, source, linked_features, validated, created_at, revision,
         plan_key
     FROM requirements WHERE id = NEW.id;
@@ -836,7 +840,7 @@ BEGIN
         v1, v2, v3, v4, v5, v6, v7
     )
     SELECT
-        CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'replace', 'session', id, project_id, 1,
+        CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'replace', 'session', id, CASE WHEN NEW.project_id IS project_id THEN project_id END, 1,
         project_id, type, status, data, started_at, ended_at, revision
     FROM sessions WHERE id = NEW.id;
 END;
