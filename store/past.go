@@ -140,7 +140,6 @@ type survey struct {
 	ctx  context.Context
 	conn driver.Conn
 	rows map[string]*restoration
-	last map[string]int64 // of rows found by byRow: the change after which to go on
 }
 
 // isFar reports whether so much has changed since that it is cheaper to look for

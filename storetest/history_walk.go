@@ -36,7 +36,8 @@ type walk struct {
 type recorded struct {
 	seq        int64
 	rows       map[string]string
-	checkpoint string // of the project, if one was made then
+	checkpoint string   // of the project, if one was made then
+	parts      []string // what goes with its tasks and sessions: attempts and log entries
 }
 
 // historyWalk makes random changes, those of a driver's own test among them, and
@@ -247,10 +248,33 @@ func (w *walk) record(rt *rapid.T) {
 	if _, err := w.db.Projects.Get(w.ctx, w.project); err == nil && rapid.Bool().Draw(rt, "checkpoint") {
 		p, err := w.db.Checkpoint(w.ctx, nexus.CheckpointRequest{ProjectID: w.project})
 		must(rt, err)
-		r.checkpoint = p.ID
+		r.checkpoint, r.parts = p.ID, w.parts(rt)
 	}
 	w.states = append(w.states, r)
 	w.clock.Move(time.Minute)
+}
+
+// parts are the attempts at the tasks of the project, and what its sessions have logged.
+func (w *walk) parts(rt *rapid.T) (list []string) {
+	tasks, err := w.db.Tasks.List(w.ctx, nexus.TaskFilter{ProjectID: w.project})
+	must(rt, err)
+	for _, t := range tasks {
+		attempts, err := w.db.Tasks.Attempts(w.ctx, t.ID)
+		must(rt, err)
+		for _, a := range attempts {
+			list = append(list, fmt.Sprint("attempt ", t.ID, " ", a.Epoch))
+		}
+	}
+	sessions, err := w.db.Sessions.List(w.ctx, nexus.SessionFilter{ProjectID: w.project})
+	must(rt, err)
+	for _, s := range sessions {
+		entries, err := w.db.Sessions.Log(w.ctx, s.ID, nexus.SessionLogFilter{})
+		must(rt, err)
+		for _, e := range entries {
+			list = append(list, fmt.Sprint("entry ", s.ID, " ", e.Number))
+		}
+	}
+	return list
 }
 
 // checkPast compares each past with what it was.
