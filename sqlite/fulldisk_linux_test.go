@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -58,6 +59,35 @@ func TestFullDiskInRestore(t *testing.T) {
 			mustEqual(t, dump(t, path), before)
 			mustRestore(t, path, backup)
 			mustEqual(t, withoutCookie(dump(t, path)), withoutCookie(what))
+		})
+	}
+}
+
+// Without room for rewriting the file nothing is forgotten, and the database goes on.
+func TestFullDiskInCompact(t *testing.T) {
+	t.Parallel()
+	template := content(t, newWithHistory(t))
+	for _, but := range []int64{64 << 10, 200 << 10, int64(len(template)) / 2} {
+		t.Run(fmt.Sprint(but), func(t *testing.T) {
+			t.Parallel()
+			folder := smallDisk(t)
+			path := filepath.Join(folder, "nexus.db")
+			mustSucceed(t, os.WriteFile(path, template, 0o600))
+			free := fill(t, folder, but)
+			db := open(t, path, nil)
+			_, err := db.Compact(background, nexus.CompactRequest{})
+			wantCode(t, err, nexus.CodeFull)
+			checkpointsHold(t, db, 5)
+			mustClose(t, db)
+			mustBe(t, path, template)
+			free()
+			db = open(t, path, nil)
+			report, err := db.Compact(background, nexus.CompactRequest{})
+			mustSucceed(t, err)
+			if report.NotShrunk != "" || report.Forgotten == 0 {
+				t.Errorf("%+v", report)
+			}
+			checkpointsHold(t, db, 5)
 		})
 	}
 }

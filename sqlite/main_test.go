@@ -36,6 +36,7 @@ var children = map[string]func(args []string) error{
 	"search-until-kill": childSearchUntilKill,
 	"torture":           childTorture,
 	"torture-close":     childTortureClose,
+	"torture-compact":   childTortureCompact,
 	"torture-migrate":   childTortureMigrate,
 	"torture-open":      childTortureOpen,
 	"undo":              childUndo,

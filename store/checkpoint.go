@@ -30,10 +30,20 @@ func (db *DB) Checkpoint(ctx context.Context, r nexus.CheckpointRequest) (p *nex
 	if err != nil {
 		return nil, err
 	}
-	if p, err = newCheckpoint(r, state, db.now()); err != nil {
-		return nil, err
-	}
-	if err := db.Checkpoints.Create(ctx, p); err != nil {
+	err = db.InTx(ctx, func(tx *Tx) error {
+		switch err := checkMoment(ctx, tx.conn, state.Seq); {
+		case nexus.CodeOf(err) == nexus.CodeNotFound: // it has been compacted meanwhile
+			p, err = tx.Checkpoint(ctx, r)
+			return err
+		case err != nil:
+			return err
+		}
+		if p, err = newCheckpoint(r, state, db.now()); err != nil {
+			return err
+		}
+		return tx.Checkpoints.Create(ctx, p)
+	})
+	if err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -191,13 +201,6 @@ func checkpointMoment(ctx context.Context, c driver.Conn, prefix string) (int64,
 		return 0, err
 	}
 	return state.Seq, nil
-}
-
-// isCheckpoint reports whether a checkpoint is kept of what was so after a change.
-func isCheckpoint(ctx context.Context, c driver.Conn, seq int64) (bool, error) {
-	kept, err := checkpointSeqs(ctx, c)
-	_, found := slices.BinarySearch(kept, seq)
-	return found, err
 }
 
 // checkpointSeqs returns the changes of which checkpoints are kept, in their order.

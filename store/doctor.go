@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/seed-c8812374/nexus"
@@ -19,7 +20,9 @@ const skew = 5 * time.Minute
 
 // Diagnose looks for what is not as it should be: damage, what is missing of the
 // schema, rows that refer to nothing, derived data that does not follow, cycles,
-// text that is no JSON, times in the future. It only reads, in time in proportion
+// text that is no JSON, times in the future, a history that does not fit together,
+// checkpoints that have lost their state; whether those have the right one, only
+// [DB.DiagnoseCheckpoints] tells. It only reads, in time in proportion
 // to the data. What it finds is ordered: first what has to be put right first.
 func (db *DB) Diagnose(ctx context.Context) (list []nexus.Finding, err error) {
 	if list, err = db.diagnoseSchema(ctx); err != nil || len(list) > 0 {
@@ -97,12 +100,15 @@ func (db *DB) Mend(ctx context.Context) (found []nexus.Finding, err error) {
 		if found, err = diagnose(ctx, c, now); err != nil {
 			return err
 		}
-		for _, d := range diagnoses {
+		for _, d := range slices.Concat(diagnoses, historyDiagnoses) {
 			for _, sql := range d.mend {
 				if _, err := c.Exec(ctx, sql); err != nil {
 					return err
 				}
 			}
+		}
+		if _, err := c.Exec(ctx, tidy); err != nil {
+			return err
 		}
 		_, err := mendLeases(ctx, c, now)
 		return err
@@ -257,9 +263,7 @@ func diagnose(ctx context.Context, c driver.Conn, now time.Time) (list []nexus.F
 	// found adds what a query for ids finds.
 	found := func(f nexus.Finding, sql string, args ...driver.Arg) error {
 		err := c.Query(ctx, sql, args, func(r driver.Row) error {
-			if f.Count++; f.Count <= mostIDs {
-				f.IDs = append(f.IDs, r.Text(0))
-			}
+			add(&f, r.Text(0))
 			return nil
 		})
 		if err == nil && f.Count > 0 {
@@ -267,7 +271,7 @@ func diagnose(ctx context.Context, c driver.Conn, now time.Time) (list []nexus.F
 		}
 		return err
 	}
-	for _, d := range diagnoses {
+	for _, d := range slices.Concat(diagnoses, historyDiagnoses) {
 		f := nexus.Finding{Check: d.check, Message: d.message, Mendable: len(d.mend) > 0, Hint: d.hint}
 		if f.Mendable {
 			f.Hint = fixHint
@@ -277,6 +281,16 @@ func diagnose(ctx context.Context, c driver.Conn, now time.Time) (list []nexus.F
 		}
 	}
 	if err := diagnoseCycles(ctx, c, &list); err != nil {
+		return nil, err
+	}
+	if err := diagnoseCheckpoints(ctx, c, &list); err != nil {
+		return nil, err
+	}
+	err = found(nexus.Finding{
+		Check: "agents", Message: "agents call themselves busy, hold no task, and give no sign of life",
+		Hint: "nexus recover --agent ID ends one that is dead; one that is alive need not do anything",
+	}, selectSilent, driver.Int(now.Add(-nexus.DefaultLease).Unix()))
+	if err != nil {
 		return nil, err
 	}
 	for _, j := range jsonColumns {
@@ -292,6 +306,13 @@ func diagnose(ctx context.Context, c driver.Conn, now time.Time) (list []nexus.F
 		if err != nil {
 			return nil, err
 		}
+	}
+	err = found(nexus.Finding{
+		Check: "clock", Message: "operations of the history are older than those before them",
+		Hint: "check the clocks of the machines that write; name a moment there by its number, not by a time",
+	}, selectBackwards, driver.Int(skew.Microseconds()))
+	if err != nil {
+		return nil, err
 	}
 	err = found(nexus.Finding{
 		Check: "clock", Message: "tasks are held for longer than a lease is, by a clock that was ahead", Mendable: true, Hint: fixHint,
@@ -324,9 +345,7 @@ func diagnoseJSON(ctx context.Context, c driver.Conn, kind nexus.Kind, column st
 	sql := "SELECT id, " + column + " FROM " + kind.Table() + " WHERE " + column + " IS NOT NULL AND " + column + " <> ''"
 	err := c.Query(ctx, sql, nil, func(r driver.Row) error {
 		if !json.Valid([]byte(r.Text(1))) {
-			if f.Count++; f.Count <= mostIDs {
-				f.IDs = append(f.IDs, r.Text(0))
-			}
+			add(&f, r.Text(0))
 		}
 		return nil
 	})

@@ -105,6 +105,8 @@ func (h *historian) find(f nexus.HistoryFilter) (found []int64, err error) {
 		equal(&w, "kind", f.Kind)
 		w.raw("kind NOT IN ('attempt', 'session_entry')") // nor an operation, whose kind is NULL
 	}
+	// What is kept of the time before that stands for several changes.
+	w.raw("seq > coalesce((SELECT seq FROM history_marks WHERE name = 'forgotten'), 0)")
 	equal(&w, "project_id", f.ProjectID)
 	if f.Operation > 0 {
 		w.condition("seq >= ?", driver.Int(f.Operation))

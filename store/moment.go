@@ -67,6 +67,13 @@ func momentAt(ctx context.Context, c driver.Conn, us int64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	if low > 0 { // there has been more; see compaction.forget
+		if t, err := transactionAt(ctx, c, low); err != nil {
+			return 0, err
+		} else if us < t.at {
+			return 0, compacted(low)
+		}
+	}
 	high, err := lastRecord(ctx, c)
 	if err != nil {
 		return 0, err
@@ -169,13 +176,14 @@ func checkMoment(ctx context.Context, c driver.Conn, seq int64) error {
 	if err != nil || seq >= oldest {
 		return err
 	}
-	kept, err := isCheckpoint(ctx, c, seq)
+	kept, err := isKept(ctx, c, seq)
 	if err != nil || kept {
 		return err
 	}
 	return compacted(oldest)
 }
 
+// compacted is the refusal to tell of a moment that was forgotten.
 func compacted(oldest int64) error {
 	return &nexus.Error{
 		Code: nexus.CodeNotFound, Message: fmt.Sprintf("the history before change number %d has been compacted", oldest),

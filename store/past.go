@@ -62,11 +62,11 @@ type pastConn struct {
 const selectFirst = `
 	SELECT %s FROM history WHERE seq = coalesce(
 		(SELECT min(seq) FROM history_rows WHERE id = $1 AND kind = $2 AND seq > $3%[2]s),
-		(SELECT min(seq) FROM history WHERE seq > ` + notIndexed + ` AND kind = $2 AND id = $1%[2]s))`
+		(SELECT min(seq) FROM history WHERE seq > ` + indexedSince + ` AND kind = $2 AND id = $1%[2]s))`
 
-// notIndexed is the change after which those after $3 are not in history_rows. It is
+// indexedSince is the change after which those after $3 are not in history_rows. It is
 // one value, because of two conditions SQLite may take the one that is further away.
-const notIndexed = `coalesce((SELECT CASE WHEN seq > $3 THEN seq ELSE $3 END FROM history_marks WHERE name = 'indexed'), $3)`
+const indexedSince = `coalesce((SELECT CASE WHEN seq > $3 THEN seq ELSE $3 END FROM history_marks WHERE name = 'indexed'), $3)`
 
 // imageAt returns the row with an id as it was after a change, or nil.
 func (l *layout) imageAt(ctx context.Context, c driver.Conn, id string, seq int64) (image, error) {

@@ -324,13 +324,16 @@ func (x *recovery) pauseSessions(all bool) error {
 	return nil
 }
 
+// selectSilent finds agents that call themselves busy, hold nothing, and have given no
+// sign of life since.
+const selectSilent = `
+	SELECT id FROM agents
+	WHERE status IN ('assigned', 'working', 'waiting') AND last_activity_at < $1
+		AND NOT EXISTS (SELECT 1 FROM task_attempts a WHERE a.agent_id = agents.id AND a.ended_us IS NULL)
+	ORDER BY id`
+
 func (x *recovery) findSilent() (err error) {
-	const sql = `
-		SELECT id FROM agents
-		WHERE status IN ('assigned', 'working', 'waiting') AND last_activity_at < $1
-			AND NOT EXISTS (SELECT 1 FROM task_attempts a WHERE a.agent_id = agents.id AND a.ended_us IS NULL)
-		ORDER BY id`
-	return x.conn.Query(x.ctx, sql, []driver.Arg{driver.Int(x.now.Add(-nexus.DefaultLease).Unix())}, func(r driver.Row) error {
+	return x.conn.Query(x.ctx, selectSilent, []driver.Arg{driver.Int(x.now.Add(-nexus.DefaultLease).Unix())}, func(r driver.Row) error {
 		x.report.Silent = append(x.report.Silent, r.Text(0))
 		return nil
 	})

@@ -192,7 +192,7 @@ func (x *reinstatement) bringBack(id, kind, sql string) error {
 	const find = `
 		SELECT seq FROM history_rows WHERE id = $1 AND kind = $2 AND seq > $3
 		UNION ALL
-		SELECT seq FROM history WHERE seq > ` + notIndexed + ` AND kind = $2 AND id = $1
+		SELECT seq FROM history WHERE seq > ` + indexedSince + ` AND kind = $2 AND id = $1
 		ORDER BY seq`
 	var found []driver.Arg
 	err := x.conn.Query(x.ctx, find, []driver.Arg{driver.Text(id), driver.Text(kind), driver.Int(x.seq)}, func(r driver.Row) error {

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -15,12 +16,96 @@ import (
 
 var historyTests = map[string]timedTest{
 	"Past":    testPast,
+	"Reborn":  testReborn,
+	"Moved":   testMoved,
 	"Restore": testRestoreWalk,
 }
 
 // testPast makes random changes and expects the past to be what it was.
 func testPast(t *testing.T, db *store.DB, clock *Clock) {
 	historyWalk(t, db, clock, nil, nil)
+}
+
+// testReborn deletes a row that another program has tried to insert before, and makes it
+// anew: it was not there in between.
+func testReborn(t *testing.T, db *store.DB, _ *Clock) {
+	ctx := t.Context()
+	must(t, project(ctx, &db.Services, "p"))
+	create := func() { must(t, db.Tasks.Create(ctx, &nexus.Task{ID: "t", ProjectID: "p", Name: "n"})) }
+	create()
+	exec(t, db, `
+		INSERT INTO tasks (id, project_id, name, created_at, updated_at) VALUES ('t', 'p', 'x', 1, 1)
+		ON CONFLICT (id) DO UPDATE SET name = excluded.name`)
+	must(t, db.Tasks.Delete(ctx, "t"))
+	between, err := db.LastChange(ctx)
+	must(t, err)
+	create()
+	_, err = db.AsOf(between).Tasks.Get(ctx, "t")
+	refused(t, err, nexus.CodeNotFound)
+	list, err := db.History(ctx, nexus.HistoryFilter{Kind: nexus.KindTask, ID: "t"})
+	must(t, err)
+	var changes []nexus.ChangeType
+	for _, c := range list {
+		changes = append(changes, c.Change)
+	}
+	same(t, changes, []nexus.ChangeType{nexus.ChangeInsert, nexus.ChangeUpdate, nexus.ChangeDelete, nexus.ChangeInsert})
+}
+
+// testMoved has another program move rows from one project to another, and goes back to
+// before that; after few changes and after many, compacted and not.
+func testMoved(t *testing.T, db *store.DB, _ *Clock) {
+	ctx := t.Context()
+	must(t, project(ctx, &db.Services, "p"))
+	must(t, project(ctx, &db.Services, "q"))
+	must(t, db.Features.Create(ctx, &nexus.Feature{ID: "f", ProjectID: "p", Name: "n"}))
+	must(t, db.SubFeatures.Create(ctx, &nexus.SubFeature{ID: "p-s", FeatureID: "f", Name: "n"}))
+	must(t, db.Tasks.Create(ctx, &nexus.Task{ID: "t", ProjectID: "p", FeatureID: "f", SubFeatureID: "p-s", Name: "n"}))
+	must(t, db.Tasks.Create(ctx, &nexus.Task{ID: "stays", ProjectID: "p", FeatureID: "f", Name: "n"}))
+	must(t, db.Requirements.Create(ctx, &nexus.Requirement{ID: "r", ProjectID: "p", Category: "ui", Description: "d"}))
+	before := restorableNow(t, db, "p")
+	p, err := db.Checkpoint(ctx, nexus.CheckpointRequest{ID: "c", ProjectID: "p"})
+	must(t, err)
+	verify := func(when string) {
+		v, err := db.VerifyCheckpoint(ctx, p.ID)
+		must(t, err)
+		if !v.OK {
+			t.Errorf("%s: the checkpoint has %s, found was %s", when, v.Recorded, v.Found)
+		}
+	}
+	for _, sql := range []string{
+		"UPDATE tasks SET name = 'renamed' WHERE id = 't'", // the first change is not the one that moves it
+		"UPDATE tasks SET project_id = 'q' WHERE id = 't'",
+		"UPDATE features SET project_id = 'q' WHERE id = 'f'",
+		"UPDATE requirements SET project_id = 'q' WHERE id = 'r'",
+	} {
+		exec(t, db, sql)
+	}
+	verify("few changes later")
+	many := func() {
+		must(t, db.InTx(ctx, func(tx *store.Tx) error {
+			for i := range 1100 {
+				if _, err := tx.Exec(ctx, "UPDATE projects SET name = $1 WHERE id = 'q'", fmt.Sprint(i)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+	}
+	many()
+	verify("many changes later")
+	_, err = db.Compact(ctx, nexus.CompactRequest{})
+	must(t, err)
+	verify("compacted")
+	many()
+	verify("compacted, and many changes later")
+	_, err = db.Restore(ctx, p.ID, false)
+	must(t, err)
+	same(t, restorableNow(t, db, "p"), before)
+}
+
+func restorableNow(t *testing.T, db *store.DB, project string) map[string]string {
+	t.Helper()
+	return restorable(t, everything(t, t.Context(), &db.Services, project), false)
 }
 
 // testRestoreWalk goes back to random checkpoints of random histories, each time to

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -27,6 +28,10 @@ type walk struct {
 	states  []recorded
 
 	strange bool // a change may be of nothing but a revision, which the history does not have
+	// Since it was compacted: from where on the history is whole, and what can be told
+	// of the time before.
+	horizon int64
+	told    []int64
 }
 
 // recorded is what the database was after a change: the JSON of all that is in it,
@@ -34,7 +39,8 @@ type walk struct {
 type recorded struct {
 	seq        int64
 	rows       map[string]string
-	checkpoint string // of the project, if one was made then
+	checkpoint string   // of the project, if one was made then
+	parts      []string // what goes with its tasks and sessions: attempts and log entries
 }
 
 // historyWalk makes random changes, those of a driver's own test among them, and
@@ -59,6 +65,15 @@ func historyWalk(t *testing.T, db *store.DB, clock *Clock, own map[string]func(r
 			end(rt, w)
 		}
 	})
+}
+
+// refusable makes actions of some that may be refused.
+func refusable(actions map[string]func(*rapid.T, string) error) map[string]func(*rapid.T, string) {
+	all := make(map[string]func(*rapid.T, string))
+	for name, action := range actions {
+		all[name] = func(rt *rapid.T, project string) { ignore(rt, action(rt, project)) }
+	}
+	return all
 }
 
 func (w *walk) id(rt *rapid.T, kind string) string {
@@ -241,9 +256,33 @@ func (w *walk) record(rt *rapid.T) {
 	if _, err := w.db.Projects.Get(w.ctx, w.project); err == nil && rapid.Bool().Draw(rt, "checkpoint") {
 		p, err := w.db.Checkpoint(w.ctx, nexus.CheckpointRequest{ProjectID: w.project})
 		must(rt, err)
-		r.checkpoint = p.ID
+		r.checkpoint, r.parts = p.ID, w.parts(rt)
 	}
 	w.states = append(w.states, r)
+	w.clock.Move(time.Minute)
+}
+
+// parts are the attempts at the tasks of the project, and what its sessions have logged.
+func (w *walk) parts(rt *rapid.T) (list []string) {
+	tasks, err := w.db.Tasks.List(w.ctx, nexus.TaskFilter{ProjectID: w.project})
+	must(rt, err)
+	for _, t := range tasks {
+		attempts, err := w.db.Tasks.Attempts(w.ctx, t.ID)
+		must(rt, err)
+		for _, a := range attempts {
+			list = append(list, fmt.Sprint("attempt ", t.ID, " ", a.Epoch))
+		}
+	}
+	sessions, err := w.db.Sessions.List(w.ctx, nexus.SessionFilter{ProjectID: w.project})
+	must(rt, err)
+	for _, s := range sessions {
+		entries, err := w.db.Sessions.Log(w.ctx, s.ID, nexus.SessionLogFilter{})
+		must(rt, err)
+		for _, e := range entries {
+			list = append(list, fmt.Sprint("entry ", s.ID, " ", e.Number))
+		}
+	}
+	return list
 }
 
 // checkPast compares each past with what it was.
@@ -332,7 +371,7 @@ func everything(t fataler, ctx context.Context, s *store.Services, project strin
 		list, err := s.Agents.List(ctx, nexus.AgentFilter{})
 		list = slices.DeleteFunc(list, func(a nexus.Agent) bool { return !strings.HasPrefix(a.ID, project+"-") })
 		for i := range list {
-			list[i].LastActivityAt = now // signs of life are not in the history
+			list[i].LastActivityAt, list[i].Revision = now, 1 // signs of life, which count, are not in the history
 		}
 		return list, err
 	}, func(f *nexus.Agent) string { return f.ID })

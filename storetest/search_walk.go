@@ -65,11 +65,7 @@ func testSearchWalk(t *testing.T, db *store.DB, clock *Clock) {
 			return err
 		},
 	}
-	actions := make(map[string]func(*rapid.T, string))
-	for name, action := range own {
-		actions[name] = func(rt *rapid.T, project string) { ignore(rt, action(rt, project)) }
-	}
-	historyWalk(t, db, clock, actions, func(rt *rapid.T, w *walk) {
+	historyWalk(t, db, clock, refusable(own), func(rt *rapid.T, w *walk) {
 		for _, word := range append(vocabulary, "transaction", "said", "text", "n") {
 			sameHits(rt, db, w.project, word)
 		}

@@ -151,7 +151,7 @@ It is created, and its schema brought up to date, by whatever command comes firs
 		}},
 		{"database", "The database:", []*cobra.Command{
 			a.backupCommand(), a.restoreCommand(), a.exportCommand(),
-			a.migrateCommand(), a.tablesCommand(), a.healthCommand(), a.doctorCommand(), a.schemaCommand(), a.versionCommand(),
+			a.migrateCommand(), a.tablesCommand(), a.healthCommand(), a.doctorCommand(), a.compactCommand(), a.schemaCommand(), a.versionCommand(),
 		}},
 	} {
 		root.AddGroup(&cobra.Group{ID: section.id, Title: section.title})

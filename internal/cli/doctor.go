@@ -21,12 +21,14 @@ type diagnosed struct {
 }
 
 func (a *app) doctorCommand() *cobra.Command {
-	fix := false
+	fix, deep := false, false
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "Say what is wrong with the database, and put it right", Args: noArgs,
 		Long: `Look for what is not as it should be: damage, what is missing of the schema, rows that
 refer to nothing, counts and edges that do not follow from the tasks, cycles, text that is
-no JSON, times in the future. For each it says what is safe to do next.
+no JSON, times in the future, a history that does not fit together, checkpoints that have
+lost their state. For each it says what is safe to do next. With --deep it also makes the
+state of each checkpoint from the history, and compares its hash.
 
 With --fix it makes a backup, and then makes again what is missing of the schema, and puts
 right what follows from the rest of the data. What a person has to decide stays as it is. The exit code is 15 while
@@ -34,10 +36,20 @@ something is left.`,
 		Example: "  nexus doctor\n  nexus doctor --fix --json",
 	}
 	cmd.Flags().BoolVar(&fix, "fix", false, "make a backup, and put right what can be")
+	cmd.Flags().BoolVar(&deep, "deep", false, "verify every checkpoint, too")
+	diagnose := func(cmd *cobra.Command, db *store.DB) ([]nexus.Finding, error) {
+		list, err := db.Diagnose(cmd.Context())
+		damaged := func(f nexus.Finding) bool { return f.Check == "schema" || f.Check == "pages" }
+		if err != nil || !deep || slices.ContainsFunc(list, damaged) {
+			return list, err
+		}
+		checkpoints, err := db.DiagnoseCheckpoints(cmd.Context(), a.progress.report64)
+		return append(list, checkpoints...), err
+	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var d diagnosed
 		err := a.withDB(cmd.Context(), func(db *store.DB) (err error) {
-			if d.Findings, err = db.Diagnose(cmd.Context()); err != nil {
+			if d.Findings, err = diagnose(cmd, db); err != nil {
 				return err
 			}
 			if !fix || !slices.ContainsFunc(d.Findings, func(f nexus.Finding) bool { return f.Mendable }) {
@@ -58,7 +70,7 @@ something is left.`,
 					d.Mended = append(d.Mended, f)
 				}
 			}
-			d.Findings, err = db.Diagnose(cmd.Context())
+			d.Findings, err = diagnose(cmd, db)
 			return err
 		})
 		if err != nil {

@@ -26,7 +26,8 @@
 -- What a change costs is mostly the page that it is written to, so there is but
 -- one. history_rows, by which the changes of a row are found, follows behind: it has
 -- those up to the mark 'indexed'. At most some hundreds are after that. Of what was
--- before the mark 'forgotten', only the states at checkpoints can be told.
+-- before the mark 'forgotten', only what was so after the marks 'kept …' can be told:
+-- the states at the checkpoints of the time when it was forgotten.
 --
 -- What no trigger can see is not here: the row that an UPDATE OR REPLACE takes, or an
 -- INSERT OR REPLACE by its plan_key instead of its id, unless the program has PRAGMA
@@ -216,7 +217,7 @@ BEGIN
         v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11
     )
     SELECT
-        CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'replace', 'feature', id, project_id, 1,
+        CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'replace', 'feature', id, CASE WHEN NEW.project_id IS project_id THEN project_id END, 1,
         project_id, name, description, priority, status, estimated_tasks, completed_tasks, created_at, updated_at,
         revision, plan_key
     FROM features WHERE id = NEW.id;
@@ -411,7 +412,7 @@ BEGIN
         v25, v26, v27, v28
     )
     SELECT
-        CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'replace', 'task', id, project_id, 1,
+        CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'replace', 'task', id, CASE WHEN NEW.project_id IS project_id THEN project_id END, 1,
         project_id, feature_id, sub_feature_id, name, description, status, size, assigned_agent, worktree_path,
         branch_name, depends_on, blocked_by, qa_iterations, max_iterations, estimated_minutes, actual_minutes,
         started_at, completed_at, created_at, updated_at, revision, plan_key, priority, metadata, max_attempts,
@@ -661,7 +662,7 @@ BEGIN
         v1, v2, v3, v4, v5, v6, v7
     )
     SELECT
-        CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'replace', 'checkpoint', id, project_id, 1,
+        CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'replace', 'checkpoint', id, CASE WHEN NEW.project_id IS project_id THEN project_id END, 1,
         project_id, name, reason, state, git_commit, created_at, revision
     FROM checkpoints WHERE id = NEW.id;
 END;
@@ -753,7 +754,7 @@ BEGIN
         v1, v2, v3, v4, v5, v6, v7, v8, v9, v10
     )
     SELECT
-        CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'replace', 'requirement', id, project_id, 1,
+        CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'replace', 'requirement', id, CASE WHEN NEW.project_id IS project_id THEN project_id END, 1,
         project_id, category, description, priority, source, linked_features, validated, created_at, revision,
         plan_key
     FROM requirements WHERE id = NEW.id;
@@ -849,7 +850,7 @@ BEGIN
         v1, v2, v3, v4, v5, v6, v7
     )
     SELECT
-        CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'replace', 'session', id, project_id, 1,
+        CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER), 'replace', 'session', id, CASE WHEN NEW.project_id IS project_id THEN project_id END, 1,
         project_id, type, status, data, started_at, ended_at, revision
     FROM sessions WHERE id = NEW.id;
 END;

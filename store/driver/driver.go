@@ -102,6 +102,21 @@ type Remaker interface {
 	Remake(ctx context.Context) error
 }
 
+// Shrinker is a DB that keeps the space of what was deleted until it is told to give it
+// back.
+type Shrinker interface {
+	// Size returns how many bytes the database takes.
+	Size(ctx context.Context) (int64, error)
+
+	// MayShrink refuses with nexus.CodeFull if there is no room for what Shrink needs.
+	MayShrink(ctx context.Context) error
+
+	// Shrink gives back the space that is not used, all or nothing, while others read;
+	// writers wait. If that takes too long for them, or there is no room for it,
+	// nothing has changed, and why says so.
+	Shrink(ctx context.Context) (why string, err error)
+}
+
 // Catalog is a schema.
 type Catalog struct {
 	Version int64   // the newest migration that is applied
