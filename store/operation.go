@@ -111,11 +111,9 @@ func (db *DB) indexHistory(ctx context.Context, c driver.Conn, last int64) error
 		return err
 	}
 	if last-indexed >= indexEvery {
-		if indexed, err = last, index(ctx, c, indexed, last); err != nil {
-			return err
-		}
+		return index(ctx, c, indexed, last) // which may still be undone; the next one sees how far it is
 	}
-	db.indexed.Store(indexed) // if this is undone, it is found out indexEvery records later
+	db.indexed.Store(indexed)
 	return nil
 }
 

@@ -72,7 +72,10 @@ func (d twice) Write(ctx context.Context, fn func(driver.Conn) error) error {
 	if !errors.Is(err, errUndo) || failed != nil {
 		return err
 	}
-	return d.InTx(ctx, func(tx *store.Tx) error { return fn(txConn{tx}) })
+	return d.InTx(ctx, func(tx *store.Tx) error {
+		tx.Silent()
+		return fn(txConn{tx})
+	})
 }
 
 func (d twice) Read(ctx context.Context, fn func(driver.Conn) error) error {
