@@ -56,6 +56,10 @@ demo: build ## four workers on one plan, one of them killed, in about 20 seconds
 tour: build ## the commands one after the other, in ./data/nexus.db
 	./examples/tour.sh
 
+.PHONY: recovery
+recovery: build ## lose everything and get it back, in an empty folder; docs/recovery-session.md is a recording
+	./examples/recovery.sh
+
 .PHONY: bench
 bench: ## measure speed and size, and print the table of docs/benchmarks.md
 	go test -run '^$$' -bench . -benchtime 200ms ./sqlite

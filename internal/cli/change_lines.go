@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/seed-c8812374/nexus"
@@ -108,8 +109,10 @@ func (p painter) paint(c colour, text string) string {
 }
 
 // writeDifference shows changes from one state to another.
+// Rows of which only the revision and the time of the last change differ are left out.
 func (a *app) writeDifference(out io.Writer, list []nexus.Change) {
 	p := a.painter()
+	list = told(list)
 	for i := range list {
 		c := &list[i]
 		row := oneLine(fmt.Sprintf("%s %s", c.Kind, c.ID))
@@ -129,9 +132,17 @@ func (a *app) writeDifference(out io.Writer, list []nexus.Change) {
 	}
 }
 
+// told are the changes that say something.
+func told(list []nexus.Change) []nexus.Change {
+	return slices.DeleteFunc(slices.Clone(list), func(c nexus.Change) bool {
+		return c.Change == nexus.ChangeUpdate && !slices.ContainsFunc(c.Fields, func(f nexus.FieldChange) bool { return !counts(&f) })
+	})
+}
+
 // tally says how many rows changes make, alter and delete.
 func tally(list []nexus.Change) string {
 	n := make(map[nexus.ChangeType]int)
+	list = told(list)
 	for i := range list {
 		n[list[i].Change]++
 	}

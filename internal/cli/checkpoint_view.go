@@ -183,7 +183,7 @@ func compareCheckpoints(cmd *cobra.Command, db *store.DB, args []string) (diff c
 }
 
 func (a *app) writeCheckpointDiff(out io.Writer, diff *checkpointDiff) error {
-	if len(diff.Changes) == 0 {
+	if len(told(diff.Changes)) == 0 {
 		_, err := fmt.Fprintf(out, "Nothing differs between %s and %s.\n", diff.From, diff.To)
 		return err
 	}

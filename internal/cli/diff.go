@@ -58,7 +58,7 @@ The exit code is 0 whether or not they differ. Metrics and signs of life are not
 			return err
 		}
 		return a.print(d, func(out io.Writer) error {
-			if len(d.Changes) == 0 {
+			if len(told(d.Changes)) == 0 {
 				_, err := fmt.Fprintln(out, "They do not differ.")
 				return err
 			}
