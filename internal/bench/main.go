@@ -64,9 +64,11 @@ func run(ctx context.Context, parent, plot string, rounds int) error {
 		{"applying a plan", b.plan},
 		{"listing", b.list},
 		{"claiming, as whole processes", b.claim},
+		{"what an agent needs to know", b.resume},
 		{"the work loop while the tasks grow", b.growth},
 		{"workers together", b.pairs},
 		{"recovering", b.recovery},
+		{"history, checkpoints and the past", b.history},
 	} {
 		fmt.Fprintf(os.Stderr, "bench: %s …\n", step.name)
 		if err := step.do(); err != nil {
