@@ -1,0 +1,107 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+const introduction = `# Nexus beside others
+
+Made by ` + "`make compare`" + `; [README.md](README.md) says how, and what is compared.
+
+%s.
+
+Times are medians of turns, with the middle half beside them: each program does a little of a piece of work, one after
+the other, %d times over. The machine has other work at the same time, so compare within a table; a difference of a
+tenth means nothing. Rows say which tables a program works on: Nexus's own, on which triggers keep
+dependencies, revisions and counts whoever writes, or the nine of the contract alone, which have nothing of that.
+"C, same statements" is the limit: SQLite's own C on Nexus's tables, sending what Nexus sends. "C, contract" is the
+same for the tables of all others; the distance between the two is what the triggers and the reading before an
+update cost.
+
+`
+
+// write writes the results as Markdown.
+func (b *bench) write(out io.Writer) error {
+	var text strings.Builder
+	fmt.Fprintf(&text, introduction, b.machine(), b.effort.rounds)
+	b.writeTargets(&text)
+	for _, g := range b.grids {
+		fmt.Fprintf(&text, "## %s\n\n%s\n\n%s\n", g.title, g.text, g.markdown())
+		for _, p := range b.plots() {
+			if p.grid == g {
+				fmt.Fprintf(&text, "![%s](%s)\n\n", p.title, p.file())
+			}
+		}
+	}
+	text.WriteString("## Versions\n\n")
+	for _, version := range b.versions {
+		fmt.Fprintf(&text, "- %s\n", version)
+	}
+	for _, what := range b.missing {
+		fmt.Fprintf(&text, "- not measured: %s\n", what)
+	}
+	_, err := io.WriteString(out, text.String())
+	return err
+}
+
+func (b *bench) writeTargets(text *strings.Builder) {
+	text.WriteString("## Targets\n\n| What | Target | Reached | Met |\n|---|---|---|---|\n")
+	for _, t := range b.targets() {
+		switch {
+		case !t.measured:
+		case t.met:
+			fmt.Fprintf(text, "| %s | %s | %.2f× (%s) | yes |\n", t.what, t.wanted, t.value, t.detail)
+		default:
+			fmt.Fprintf(text, "| %s | %s | %.2f× (%s) | **no** |\n", t.what, t.wanted, t.value, t.detail)
+		}
+	}
+	text.WriteString("\n")
+}
+
+// plots are the pictures of what there is to draw.
+func (b *bench) plots() (list []plot) {
+	add := func(name, title string, columns []string, sizes []int) {
+		p := plot{grid: b.found(name), title: title, columns: columns}
+		for _, n := range sizes {
+			p.sizes = append(p.sizes, float64(n))
+		}
+		if len(p.grid.rows) > 0 && len(sizes) > 1 {
+			list = append(list, p)
+		}
+	}
+	var sizes, queueSizes, together []string
+	for _, n := range b.effort.sizes {
+		sizes = append(sizes, thousands(n))
+	}
+	for _, n := range b.effort.queueSizes {
+		queueSizes = append(queueSizes, thousands(n))
+	}
+	for _, n := range writers {
+		together = append(together, byColumn("insert", n))
+	}
+	add("ready", "Ten ready tasks of so many, all others waiting", sizes, b.effort.sizes)
+	add("queue-growth", "Claim and complete one of so many tasks", queueSizes, b.effort.queueSizes)
+	add("together-full", "One insert, of so many writers at the same time, each on disk (FULL)", together, writers)
+	return list
+}
+
+// file is the name of the picture.
+func (p plot) file() string { return p.grid.name + ".svg" }
+
+// save writes the results and their pictures to a folder.
+func (b *bench) save(folder string) error {
+	for _, p := range b.plots() {
+		if err := os.WriteFile(filepath.Join(folder, p.file()), []byte(p.svg()), 0o644); err != nil {
+			return err
+		}
+	}
+	var text strings.Builder
+	if err := b.write(&text); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(folder, "RESULTS.md"), []byte(text.String()), 0o644)
+}
