@@ -124,7 +124,7 @@ var (
 	brief = effort{
 		rounds: 3, share: 10,
 		sizes: []int{1_000, 10_000}, queueSizes: []int{1_000},
-		allRows: 10_000, updates: 2_000, coldRounds: 3,
+		allRows: 30_000, updates: 2_000, coldRounds: 3,
 	}
 )
 

@@ -62,11 +62,12 @@ static int inserted, updated, rows_read;
 /* Whoever writes holds the turn: writers share one connection. */
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 
-/* The log is copied by a thread of its own, as Nexus does. */
+/* The log is copied by a thread of its own, as Nexus does; it starts when it is
+ * first needed. */
 static pthread_t copying;
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t log_long = PTHREAD_COND_INITIALIZER;
-static int log_due, log_stop;
+static int log_due, log_stop, copier_started;
 
 static int fail(const char *what) {
 	snprintf(failure, sizeof failure, "%s: %s", what, db ? sqlite3_errmsg(db) : "not open");
@@ -188,16 +189,6 @@ static int run(struct script *script, struct variables *v) {
 
 /* ---- the write-ahead log ---- */
 
-static int after_commit(void *unused, sqlite3 *handle, const char *name, int pages) {
-	(void)unused, (void)handle, (void)name;
-	if (pages < LOG_PAGES) return SQLITE_OK;
-	pthread_mutex_lock(&log_lock);
-	log_due = 1;
-	pthread_cond_signal(&log_long);
-	pthread_mutex_unlock(&log_lock);
-	return SQLITE_OK;
-}
-
 static void *copy_log(void *unused) {
 	(void)unused;
 	pthread_mutex_lock(&log_lock);
@@ -214,6 +205,31 @@ static void *copy_log(void *unused) {
 	return NULL;
 }
 
+static int after_commit(void *unused, sqlite3 *handle, const char *name, int pages) {
+	(void)unused, (void)handle, (void)name;
+	if (pages < LOG_PAGES) return SQLITE_OK;
+	if (!copier_started) {
+		if (sqlite3_open_v2(db_path, &copier, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK) return SQLITE_ERROR;
+		copier_started = pthread_create(&copying, NULL, copy_log, NULL) == 0;
+	}
+	pthread_mutex_lock(&log_lock);
+	log_due = 1;
+	pthread_cond_signal(&log_long);
+	pthread_mutex_unlock(&log_lock);
+	return SQLITE_OK;
+}
+
+static void stop_copier(void) {
+	if (!copier_started) return;
+	pthread_mutex_lock(&log_lock);
+	log_stop = 1;
+	pthread_cond_signal(&log_long);
+	pthread_mutex_unlock(&log_lock);
+	pthread_join(copying, NULL);
+	sqlite3_close(copier);
+	log_stop = log_due = copier_started = 0;
+}
+
 static int open_db(void) {
 	char pragmas[256];
 	if (sqlite3_open_v2(db_path, &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK) return fail("open");
@@ -222,19 +238,12 @@ static int open_db(void) {
 		"PRAGMA journal_size_limit = 67108864", db_synchronous);
 	if (sqlite3_exec(db, pragmas, NULL, NULL, NULL) != SQLITE_OK) return fail("pragmas");
 	sqlite3_wal_hook(db, after_commit, NULL);
-	if (sqlite3_open_v2(db_path, &copier, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK) return fail("open");
-	log_stop = log_due = 0;
-	return pthread_create(&copying, NULL, copy_log, NULL);
+	return 0;
 }
 
 static int close_db(void) {
 	if (!db) return 0;
-	pthread_mutex_lock(&log_lock);
-	log_stop = 1;
-	pthread_cond_signal(&log_long);
-	pthread_mutex_unlock(&log_lock);
-	pthread_join(copying, NULL);
-	sqlite3_close(copier);
+	stop_copier();
 	for (int i = 0; i < scripts_count; i++)
 		for (int j = 0; j < scripts[i].count; j++) {
 			sqlite3_finalize(scripts[i].statements[j].prepared);
