@@ -9,8 +9,13 @@ const (
 	riverPGName  = "River on PostgreSQL"
 	goqiteName   = "goqite"
 	queueRounds  = 5
-	tasksOfATurn = 640
+	tasksOfATurn = 320
 )
+
+// workers is how many claim and complete at the same time.
+var workers = []int{1, 8, 32}
+
+func workersColumn(workers int) string { return fmt.Sprintf("by %d, µs a task", workers) }
 
 // queues measures claiming and completing work.
 func (b *bench) queues() error {
@@ -19,7 +24,6 @@ func (b *bench) queues() error {
 		return err
 	}
 	defer postgres.stop()
-	workers := []int{1, 8, 32}
 	for _, synchronous := range []string{"NORMAL", "FULL"} {
 		g := b.grid("queue-"+synchronous, "Claim and complete, synchronous="+synchronous, queueText[synchronous])
 		needed := len(workers) * (queueRounds + 1) * tasksOfATurn
@@ -28,7 +32,7 @@ func (b *bench) queues() error {
 			return err
 		}
 		for _, n := range workers {
-			w := work{column: fmt.Sprintf("by %d, µs a task", n), command: "work", n: tasksOfATurn, writers: n, rounds: queueRounds}
+			w := work{column: workersColumn(n), command: "work", n: tasksOfATurn, writers: n, rounds: queueRounds}
 			if err := b.turns(g, w, programs); err != nil {
 				return err
 			}

@@ -22,12 +22,15 @@ dependencies, revisions and counts whoever writes, or the nine of the contract a
 same for the tables of all others; the distance between the two is what the triggers and the reading before an
 update cost.
 
+The table says most in few words; "on disk" is synchronous=FULL.
+
 `
 
 // write writes the results as Markdown.
 func (b *bench) write(out io.Writer) error {
 	var text strings.Builder
 	fmt.Fprintf(&text, introduction, b.machine(), b.effort.rounds)
+	b.writeSummary(&text)
 	b.writeTargets(&text)
 	for _, g := range b.grids {
 		fmt.Fprintf(&text, "## %s\n\n%s\n\n%s\n", g.title, g.text, g.markdown())

@@ -12,9 +12,9 @@ const (
 	listColumn       = "list 1,000, µs a row"
 	loadColumn       = "load project, ms"
 	insertColumn     = "insert, µs"
-	insertManyColumn = "1,000 in one transaction, µs each"
+	insertManyColumn = "insert 1,000 in one transaction, µs each"
 	updateColumn     = "update, µs"
-	updateManyColumn = "1,000 in one transaction, µs each "
+	updateManyColumn = "update 1,000 in one transaction, µs each"
 )
 
 // tables measures reading and writing on the nine tables by one user.
@@ -71,5 +71,8 @@ func (b *bench) tables() error {
 			return err
 		}
 	}
-	return stopAll(programs)
+	if err := stopAll(programs); err != nil {
+		return err
+	}
+	return b.sameTasks(programs)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"strings"
 )
 
@@ -48,6 +47,15 @@ func (b *bench) targets() []target {
 	for _, what := range []string{"insert", "update"} {
 		list = append(list, b.durableFasterThanNormal(what))
 	}
+	for _, n := range workers {
+		list = append(list,
+			b.fasterThanPeers(fmt.Sprintf("Claim and complete by %d, NORMAL", n), "queue-NORMAL", workersColumn(n)),
+			b.fasterThanPeers(fmt.Sprintf("Claim and complete by %d, FULL", n), "queue-FULL", workersColumn(n)))
+	}
+	for _, size := range b.effort.sizes {
+		list = append(list, b.fasterThanPeers("Ready, of "+thousands(size), "ready", thousands(size)))
+	}
+	list = append(list, b.fasterThanPeers("Open", "open", openColumn))
 	return list
 }
 
@@ -102,21 +110,6 @@ func (b *bench) durableFasterThanNormal(what string) target {
 		t.detail = fmt.Sprintf("%s: %s against %s", peer, digits(best), digits(ours))
 	}
 	return t
-}
-
-// fastestPeer is the fastest in a column that a user could take instead.
-func (b *bench) fastestPeer(grid, column string) (name string, value float64) {
-	value = math.Inf(1)
-	g := b.found(grid)
-	for _, row := range g.rows {
-		if row == nexusName || row == limitName || row == cName {
-			continue
-		}
-		if v, ok := g.median(row, column); ok && v < value {
-			name, value = row, v
-		}
-	}
-	return name, value
 }
 
 func (b *bench) both(grid, column, one, other string) (v, w float64, ok bool) {

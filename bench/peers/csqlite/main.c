@@ -59,9 +59,6 @@ static sqlite3 *db, *copier;
 static char db_path[4096], db_synchronous[16], failure[512];
 static int inserted, updated, rows_read;
 
-/* Whoever writes holds the turn: writers share one connection. */
-static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
-
 /* The log is copied by a thread of its own, as Nexus does; it starts when it is
  * first needed. */
 static pthread_t copying;
@@ -277,43 +274,22 @@ static struct variables next_variables(int is_insert) {
 	return v;
 }
 
-struct job {
-	struct script *script;
-	struct variables *each;
-	int count, next, failed;
-};
-
-static void *write_some(void *of) {
-	struct job *job = of;
-	for (;;) {
-		pthread_mutex_lock(&turn);
-		int i = job->next++;
-		if (i < job->count && run(job->script, &job->each[i])) job->failed = 1;
-		pthread_mutex_unlock(&turn);
-		if (i >= job->count || job->failed) return NULL;
-	}
-}
-
-/* write_together runs a script n times on so many threads. */
-static int64_t write_together(struct script *script, int n, int writers, int is_insert) {
-	struct job job = {script, malloc(sizeof(struct variables) * (size_t)n), n, 0, 0};
-	for (int i = 0; i < n; i++) job.each[i] = next_variables(is_insert);
+/* write_each runs a script n times. Writers at the same time take turns on this one
+ * thread: they share a connection, and to hand it from thread to thread only costs. */
+static int64_t write_each(struct script *script, int n, int is_insert) {
+	struct variables *each = malloc(sizeof *each * (size_t)n);
+	for (int i = 0; i < n; i++) each[i] = next_variables(is_insert);
 	int64_t start = now();
-	if (writers == 1) {
-		write_some(&job);
-	} else {
-		pthread_t threads[256];
-		for (int w = 0; w < writers; w++) pthread_create(&threads[w], NULL, write_some, &job);
-		for (int w = 0; w < writers; w++) pthread_join(threads[w], NULL);
-	}
+	int failed = 0;
+	for (int i = 0; i < n && !failed; i++) failed = run(script, &each[i]);
 	int64_t took = now() - start;
-	free(job.each);
-	return job.failed ? -1 : took;
+	free(each);
+	return failed ? -1 : took;
 }
 
 /* write_many runs what is between the first and the last statement n times. */
 static int64_t write_many(struct script *script, int n, int is_insert) {
-	struct variables *each = malloc(sizeof(struct variables) * (size_t)n);
+	struct variables *each = malloc(sizeof *each * (size_t)n);
 	for (int i = 0; i < n; i++) each[i] = next_variables(is_insert);
 	int64_t start = now();
 	int failed = run_statement(&script->statements[0], &each[0]);
@@ -353,15 +329,15 @@ static int64_t reopen(struct script *get, int n) {
 }
 
 /* command returns how long the work took; -1 is a failure, -2 no such ability. */
-static int64_t command(const char *name, int n, int writers) {
+static int64_t command(const char *name, int n) {
 	struct script *script = find_script(strcmp(name, "reopen") == 0 ? "get" : name);
 	if (!script) return -2;
 	if (strcmp(name, "reopen") == 0) return reopen(script, n);
-	if (strcmp(name, "insert") == 0) return write_together(script, n, writers, 1);
-	if (strcmp(name, "update") == 0) return write_together(script, n, writers, 0);
+	if (strcmp(name, "insert") == 0) return write_each(script, n, 1);
+	if (strcmp(name, "update") == 0) return write_each(script, n, 0);
 	if (strcmp(name, "insertmany") == 0) return write_many(script, n, 1);
 	if (strcmp(name, "updatemany") == 0) return write_many(script, n, 0);
-	if (strcmp(name, "work") == 0) return write_together(script, n, writers, 0);
+	if (strcmp(name, "work") == 0) return write_each(script, n, 0);
 	return read_some(script, n, strcmp(name, "list") == 0 || strcmp(name, "load") == 0 ? TASKS : 1);
 }
 
@@ -372,7 +348,7 @@ int main(int argc, char **argv) {
 		return 1;
 	}
 	while (fgets(line, sizeof line, stdin)) {
-		int n = 0, writers = 1;
+		int n = 0;
 		int64_t took = -2;
 		if (sscanf(line, "open %4095s %15s", db_path, db_synchronous) == 2) {
 			took = open_db() ? -1 : 0;
@@ -380,8 +356,8 @@ int main(int argc, char **argv) {
 			printf("ok 0 SQLite %s, C\n", sqlite3_libversion());
 			fflush(stdout);
 			continue;
-		} else if (sscanf(line, "%63s %d %d", name, &n, &writers) >= 2) {
-			took = command(name, n, writers < 1 ? 1 : writers);
+		} else if (sscanf(line, "%63s %d", name, &n) == 2) {
+			took = command(name, n);
 		}
 		if (took >= 0) printf("ok %" PRId64 "\n", took);
 		else if (took == -2) printf("no\n");
