@@ -17,6 +17,7 @@ build: ## build bin/nexus, static
 test: ## run all tests, and say which could not run here
 	./scripts/test.sh ./...
 	go -C tools test ./...
+	go -C bench test .
 
 .PHONY: race
 race: ## run the tests of concurrent code with the race detector

@@ -82,11 +82,16 @@ func run(ctx context.Context, short bool, out, dir, only string) (err error) {
 			return fmt.Errorf("%s: %w", step.name, err)
 		}
 		fmt.Fprintf(os.Stderr, "bench: %s took %v\n", step.name, time.Since(start).Round(time.Second/10))
+		if !short && only == "" { // what is there if a later step fails
+			if err := b.save(out); err != nil {
+				return err
+			}
+		}
 	}
 	if short || only != "" {
 		return b.write(os.Stdout)
 	}
-	return b.save(out)
+	return nil
 }
 
 // bench is one run of the program.

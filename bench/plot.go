@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"html"
 	"math"
 	"slices"
 	"strings"
@@ -57,7 +58,7 @@ func (p plot) svg() string {
 	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="12">
 <rect width="100%%" height="100%%" fill="white"/>
 <text x="%d" y="24" font-size="14">%s</text>
-`, plotWidth, plotHeight, plotLeft, p.title)
+`, plotWidth, plotHeight, plotLeft, html.EscapeString(p.title))
 	for e := low; e <= high; e++ {
 		v := math.Pow(10, e)
 		fmt.Fprintf(&out, `<line x1="%d" y1="%.1f" x2="%d" y2="%.1f" stroke="#ddd"/><text x="%d" y="%.1f" text-anchor="end">%s</text>`+"\n",
@@ -111,7 +112,7 @@ func nameLines(out *strings.Builder, lines []line) {
 			at = max(at, taken[n-1]+nameHeight)
 		}
 		taken = append(taken, at)
-		fmt.Fprintf(out, `<text x="%d" y="%.1f" fill="%s">%s</text>`+"\n", plotWidth-plotRight+10, at+4, l.colour, l.name)
+		fmt.Fprintf(out, `<text x="%d" y="%.1f" fill="%s">%s</text>`+"\n", plotWidth-plotRight+10, at+4, l.colour, html.EscapeString(l.name))
 	}
 }
 
