@@ -52,11 +52,15 @@ func (g *grid) say(row, column, text string) { g.at(row, column).text = text }
 
 // median is that of a cell; ok is false if nothing was measured there.
 func (g *grid) median(row, column string) (value float64, ok bool) {
+	return g.quantile(row, column, 0.5)
+}
+
+func (g *grid) quantile(row, column string, q float64) (value float64, ok bool) {
 	f := g.cells[cell{row, column}]
 	if f == nil || len(f.values) == 0 {
 		return 0, false
 	}
-	return f.quantile(0.5), true
+	return f.quantile(q), true
 }
 
 func (f *figures) quantile(q float64) float64 {
@@ -64,7 +68,7 @@ func (f *figures) quantile(q float64) float64 {
 	return sorted[int(q*float64(len(sorted)-1)+0.5)]
 }
 
-// String is the median, and the quarters beside it.
+// String is the median, and the least and the most beside it.
 func (f *figures) String() string {
 	switch {
 	case f == nil:
@@ -74,7 +78,7 @@ func (f *figures) String() string {
 	case len(f.values) == 1:
 		return digits(f.values[0])
 	}
-	return fmt.Sprintf("%s (%s–%s)", digits(f.quantile(0.5)), digits(f.quantile(0.25)), digits(f.quantile(0.75)))
+	return fmt.Sprintf("%s (%s–%s)", digits(f.quantile(0.5)), digits(f.quantile(0)), digits(f.quantile(1)))
 }
 
 // digits shows three digits that matter.

@@ -22,6 +22,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"time"
 )
 
@@ -30,17 +31,18 @@ func main() {
 	out := flag.String("out", ".", "`folder` for RESULTS.md and the plots")
 	dir := flag.String("dir", os.TempDir(), "`folder` for the databases; must be on a disk, not in memory")
 	only := flag.String("only", "", "measure only the kinds of work whose name this `expression` matches, and write no files")
+	largest := flag.Int("largest", 1_000_000, "`number` of tasks that the largest database has; a million take minutes to make")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *short, *out, *dir, *only); err != nil {
+	if err := run(ctx, *short, *out, *dir, *only, *largest); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		stop()
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, short bool, out, dir, only string) (err error) {
+func run(ctx context.Context, short bool, out, dir, only string, largest int) (err error) {
 	chosen, err := regexp.Compile(only)
 	if err != nil {
 		return err
@@ -58,6 +60,7 @@ func run(ctx context.Context, short bool, out, dir, only string) (err error) {
 	if short {
 		b.effort = brief
 	}
+	b.effort = b.effort.upTo(largest)
 	steps := []struct {
 		name string
 		do   func() error
@@ -66,12 +69,12 @@ func run(ctx context.Context, short bool, out, dir, only string) (err error) {
 		{"data", b.makeData},
 		{"tables", b.tables},
 		{"together", b.together},
-		{"ready", b.ready},
 		{"queues", b.queues},
 		{"open", b.opening},
-		{"memory", b.memory},
-		{"size", b.size},
 		{"process", b.processes},
+		{"size", b.size},
+		{"ready", b.ready},
+		{"memory", b.memory},
 	}
 	for i, step := range steps {
 		if i >= 2 && !chosen.MatchString(step.name) {
@@ -122,9 +125,9 @@ type effort struct {
 
 var (
 	full = effort{
-		rounds: 15, share: 1,
+		rounds: 9, share: 1,
 		sizes: []int{1_000, 10_000, 100_000, 1_000_000}, queueSizes: []int{1_000, 10_000, 100_000},
-		allRows: 1_000_000, updates: 100_000, coldRounds: 31,
+		allRows: 1_000_000, updates: 100_000, coldRounds: 15,
 	}
 	brief = effort{
 		rounds: 3, share: 10,
@@ -135,3 +138,12 @@ var (
 
 // of is the number of operations in a turn.
 func (e effort) of(n int) int { return max(n/e.share, 1) }
+
+// upTo is less effort, with no more tasks than so many.
+func (e effort) upTo(largest int) effort {
+	tooLarge := func(n int) bool { return n > largest }
+	e.sizes = slices.DeleteFunc(slices.Clone(e.sizes), tooLarge)
+	e.queueSizes = slices.DeleteFunc(slices.Clone(e.queueSizes), tooLarge)
+	e.allRows = min(e.allRows, largest)
+	return e
+}

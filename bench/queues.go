@@ -8,7 +8,7 @@ const (
 	riverName    = "River on SQLite"
 	riverPGName  = "River on PostgreSQL"
 	goqiteName   = "goqite"
-	queueRounds  = 5
+	queueRounds  = 3
 	tasksOfATurn = 320
 )
 

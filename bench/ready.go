@@ -31,7 +31,7 @@ func (b *bench) ready() error {
 		}
 		w := work{column: thousands(size), command: "ready", n: max(20_000/size, 1), fixed: true}
 		if size > 100_000 {
-			w.rounds = 5
+			w.rounds = 3
 		}
 		if err := b.turns(g, w, programs); err != nil {
 			return err

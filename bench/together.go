@@ -21,8 +21,8 @@ func (b *bench) together() error {
 		name, synchronous, text string
 		n, rounds               int
 	}{
-		{"together-normal", "NORMAL", about, 256, 9},
-		{"together-full", "FULL", "The same, each on disk before it is acknowledged.", 128, 7},
+		{"together-normal", "NORMAL", about, 256, 5},
+		{"together-full", "FULL", "The same, each on disk before it is acknowledged.", 128, 5},
 	} {
 		g := b.grid(s.name, "Many writers of one process, synchronous="+s.synchronous, s.text)
 		programs, err := b.startAll(b.onTables(), peer.Tasks, s.synchronous)

@@ -44,7 +44,9 @@ type program[Tx any] struct {
 	driver  riverdriver.Driver[Tx]
 	version string
 	close   func() error
-	client  *river.Client[Tx] // while it works
+
+	client    *river.Client[Tx] // while it works
+	completed <-chan *river.Event
 }
 
 // job is what there is to do: nothing but to be done.
@@ -139,16 +141,15 @@ func (p *program[Tx]) Work(n, workers int) (err error) {
 	if p.client, err = p.newClient(workers); err != nil {
 		return err
 	}
-	completed, stop := p.client.SubscribeConfig(&river.SubscribeConfig{
-		ChanSize: 2 * n, Kinds: []river.EventKind{river.EventKindJobCompleted},
+	p.completed, _ = p.client.SubscribeConfig(&river.SubscribeConfig{
+		ChanSize: 100_000, Kinds: []river.EventKind{river.EventKindJobCompleted},
 	})
-	defer stop()
 	if err := p.client.Start(background); err != nil {
 		return err
 	}
 	for range n {
 		select {
-		case <-completed:
+		case <-p.completed:
 		case <-time.After(time.Minute):
 			return errors.New("no job was completed for a minute")
 		}
@@ -156,11 +157,14 @@ func (p *program[Tx]) Work(n, workers int) (err error) {
 	return nil
 }
 
-// Rest stops the client, which would go on with the other jobs.
+// Rest stops the client, and makes up for the jobs that it has done meanwhile.
 func (p *program[Tx]) Rest() error {
-	client := p.client
+	if p.client == nil {
+		return nil
+	}
+	err := p.client.Stop(background)
 	p.client = nil
-	return client.Stop(background)
+	return errors.Join(err, p.Fill(len(p.completed)))
 }
 
 func (p *program[Tx]) Close() error { return p.close() }
