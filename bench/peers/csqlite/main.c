@@ -59,8 +59,8 @@ static sqlite3 *db, *copier;
 static char db_path[4096], db_synchronous[16], failure[512];
 static int inserted, updated, rows_read;
 
-/* The log is copied by a thread of its own, as Nexus does; it starts when it is
- * first needed. */
+/* The log is copied by a thread of its own, which starts when it is first needed, and
+ * by the writer when it has become long all the same: as Nexus does. */
 static pthread_t copying;
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t log_long = PTHREAD_COND_INITIALIZER;
@@ -203,8 +203,10 @@ static void *copy_log(void *unused) {
 }
 
 static int after_commit(void *unused, sqlite3 *handle, const char *name, int pages) {
-	(void)unused, (void)handle, (void)name;
+	(void)unused, (void)name;
 	if (pages < LOG_PAGES) return SQLITE_OK;
+	/* A log starts afresh only when all of it is copied and nobody writes. */
+	if (pages >= 4 * LOG_PAGES) sqlite3_wal_checkpoint_v2(handle, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	if (!copier_started) {
 		if (sqlite3_open_v2(db_path, &copier, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK) return SQLITE_ERROR;
 		copier_started = pthread_create(&copying, NULL, copy_log, NULL) == 0;
