@@ -29,11 +29,17 @@ func (b *bench) ready() error {
 			}
 			programs = append(programs, p)
 		}
-		w := work{column: thousands(size), command: "ready", n: max(20_000/size, 1), fixed: true}
+		w := work{column: thousands(size), command: "ready", n: 20, fixed: true}
+		counted := func(p *program) bool { return p.schema == ours }
+		if err := b.turns(g, w, slices.DeleteFunc(slices.Clone(programs), not(counted))); err != nil {
+			return err
+		}
+		// Those that look at every task do it less often.
+		w.n = max(w.n*1000/size, 1)
 		if size > 100_000 {
 			w.rounds = 3
 		}
-		if err := b.turns(g, w, programs); err != nil {
+		if err := b.turns(g, w, slices.DeleteFunc(slices.Clone(programs), counted)); err != nil {
 			return err
 		}
 		if err := stopAll(programs); err != nil {
@@ -42,3 +48,5 @@ func (b *bench) ready() error {
 	}
 	return nil
 }
+
+func not(is func(*program) bool) func(*program) bool { return func(p *program) bool { return !is(p) } }
