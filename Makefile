@@ -17,6 +17,7 @@ build: ## build bin/nexus, static
 test: ## run all tests, and say which could not run here
 	./scripts/test.sh ./...
 	go -C tools test ./...
+	go -C bench test .
 
 .PHONY: race
 race: ## run the tests of concurrent code with the race detector
@@ -36,10 +37,13 @@ lint: ## check format, vet, staticcheck
 	@out="$$($(GOTOOL) gofumpt -l .)"; test -z "$$out" || { echo "not gofumpt-ed:"; echo "$$out"; exit 1; }
 	go vet ./...
 	go -C tools vet ./...
+	CGO_ENABLED=0 go -C bench vet ./... # without compiling all of SQLite for it
 	$(GOTOOL) staticcheck ./...
 	go -C tools tool staticcheck ./...
+	cd bench && CGO_ENABLED=0 go tool -modfile=../tools/go.mod staticcheck ./...
 	go mod tidy -diff
 	go -C tools mod tidy -diff
+	go -C bench mod tidy -diff
 
 .PHONY: cross
 cross: ## compile for the other platforms
@@ -64,6 +68,14 @@ recovery: build ## lose everything and get it back, in an empty folder; docs/rec
 bench: ## measure speed and size, and print the table of docs/benchmarks.md
 	go test -run '^$$' -bench . -benchtime 200ms ./sqlite
 	go run ./internal/bench
+
+.PHONY: compare
+compare: ## measure Nexus beside other stacks, and write bench/RESULTS.md
+	go -C bench run .
+
+.PHONY: compare-short
+compare-short: ## a little of the same, in about a minute: that it works, not how fast
+	go -C bench run . -short
 
 .PHONY: migration
 migration: ## write the next migration from the Go columns: make migration NAME=add_owner

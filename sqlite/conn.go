@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unsafe"
 
 	"zombiezen.com/go/sqlite"
 
@@ -44,6 +45,10 @@ type stmt struct {
 	used    bool // it has run before
 	kept    bool // for the next time
 	running bool // a Query is going through its rows
+
+	texts    []byte // of the row; they belong to whoever has read them
+	length   int    // of all texts of the row so far
+	expected int    // the same of the row before
 }
 
 func (c *conn) Exec(ctx context.Context, sql string, args ...driver.Arg) (int64, error) {
@@ -95,6 +100,7 @@ func (c *conn) runWatched(ctx context.Context, sql string, args []driver.Arg, fn
 			return nil
 		}
 		if fn != nil {
+			s.nextRow()
 			if err := fn(row{s}); err != nil {
 				return err
 			}
@@ -207,6 +213,7 @@ func (s *stmt) bind(args []driver.Arg) {
 // release makes s ready for its next use, and lets go of its arguments.
 func (c *conn) release(s *stmt) {
 	s.running, s.used, s.columns = false, true, nil
+	s.nextRow()
 	_ = s.Reset()         // repeats the error of Step, which has been dealt with
 	_ = s.ClearBindings() // fails only when interrupted, which Step has seen
 	if !s.kept {
@@ -332,10 +339,38 @@ func (c *conn) close() error {
 // row implements driver.Row.
 type row struct{ *stmt }
 
-func (r row) Text(column int) string   { return r.ColumnText(column) }
 func (r row) Int(column int) int64     { return r.ColumnInt64(column) }
 func (r row) Float(column int) float64 { return r.ColumnFloat(column) }
 func (r row) IsNull(column int) bool   { return r.ColumnType(column) == sqlite.TypeNull }
+
+// mostShared bounds the memory that the texts of a row share. Whoever keeps one of
+// them keeps the others as well, but never much for the sake of a little.
+const mostShared = 1024
+
+// Text allocates memory once for the texts of a row, and not once for each of them:
+// as much as the row before had.
+func (r row) Text(column int) string {
+	n := r.ColumnLen(column) // this makes it UTF-8, if the file is not
+	if n == 0 {
+		return ""
+	}
+	start := len(r.texts)
+	if n > cap(r.texts)-start {
+		r.stmt.texts, start = make([]byte, 0, max(n, min(r.expected, mostShared))), 0
+	}
+	text := r.texts[start : start+n]
+	r.ColumnBytes(column, text)
+	r.stmt.texts = r.texts[:start+n]
+	r.stmt.length += n
+	return unsafe.String(&text[0], n) // nobody writes there again
+}
+
+// nextRow leaves the texts of a row to whoever has read them.
+func (s *stmt) nextRow() {
+	if s.length > 0 {
+		s.texts, s.expected, s.length = nil, s.length, 0
+	}
+}
 
 // Columns asks a new statement for the names if this one has run before: SQLite
 // may have prepared it again for another schema, and zombiezen keeps the names of
