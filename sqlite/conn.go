@@ -402,7 +402,7 @@ func (r row) Arg(column int) driver.Arg {
 	case sqlite.TypeFloat:
 		return driver.Float(r.ColumnFloat(column))
 	case sqlite.TypeText:
-		return driver.Text(r.ColumnText(column))
+		return driver.Text(r.Text(column))
 	case sqlite.TypeBlob:
 		blob := make([]byte, r.ColumnLen(column))
 		r.ColumnBytes(column, blob)
