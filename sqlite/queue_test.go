@@ -18,11 +18,12 @@ import (
 
 var errOnPurpose = errors.New("on purpose")
 
-// endless inserts projects until it is interrupted.
+// endless inserts rows until it is interrupted, into a table without triggers: with
+// them SQLite would first collect all that is to be inserted in memory.
 const endless = `
 	WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
-	INSERT INTO projects (id, name, mode, status, root_path, created_at, updated_at)
-	SELECT $1 || '-junk-' || i, 'junk', 'genesis', 'pending', '/', 0, 0 FROM n`
+	INSERT INTO session_log (session_id, number, at_us, kind, text)
+	SELECT $1 || '-junk-' || i, i, 0, 'note', 'junk' FROM n`
 
 // A writer of the test below: it writes the project id through db in its own
 // way, and returns whether that was acknowledged.

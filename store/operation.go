@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/store/driver"
@@ -21,7 +22,8 @@ type actorKey struct{}
 type operation struct {
 	name  string
 	actor string
-	last  int64 // the newest record of the history before it
+	at    time.Time // when it began
+	last  int64     // the newest record of the history before it
 
 	silent   bool // it is not recorded
 	restores bool // it goes back, and calls for no checkpoint
@@ -43,6 +45,7 @@ func (tx *Tx) Operation(name string) { tx.end.operation.name = name }
 // hold at its end, and records in the history who did it. It returns the checkpoints
 // that are to be made once it is committed.
 func (db *DB) settled(ctx context.Context, c driver.Conn, end *settlement, fn func() error) (due []nexus.CheckpointRequest, err error) {
+	end.operation.at = db.now()
 	if end.operation.last, err = lastRecord(ctx, c); err != nil {
 		return nil, err
 	}
@@ -82,7 +85,7 @@ func (db *DB) record(ctx context.Context, c driver.Conn, o *operation) (due []ne
 		return nil, err
 	}
 	if wanted && !o.restores {
-		if due, err = dueCheckpoints(ctx, c, o.last, db.now()); err != nil {
+		if due, err = dueCheckpoints(ctx, c, o.last, o.at); err != nil {
 			return nil, err
 		}
 	}
@@ -90,7 +93,7 @@ func (db *DB) record(ctx context.Context, c driver.Conn, o *operation) (due []ne
 		o.actor = actor
 	}
 	const sql = `INSERT INTO history (at_us, change, first, operation, actor) VALUES ($1, 'operation', $2, $3, $4)`
-	_, err = c.Exec(ctx, sql, driver.Int(micros(db.now())), driver.Int(o.last+1), driver.TextOrNull(o.name), driver.TextOrNull(o.actor))
+	_, err = c.Exec(ctx, sql, driver.Int(micros(o.at)), driver.Int(o.last+1), driver.TextOrNull(o.name), driver.TextOrNull(o.actor))
 	if err != nil {
 		return nil, err
 	}
