@@ -29,6 +29,11 @@ type DB interface {
 	// must not end that, as runtime.Goexit does.
 	WriteAnywhere(ctx context.Context, fn func(Conn) error) error
 
+	// WriteBeside is WriteAnywhere for an fn that may run at the same time as
+	// others of its kind: what it decides by, it reads with a lock (see Dialect),
+	// and what it has read before it took that lock it does not rely on.
+	WriteBeside(ctx context.Context, fn func(Conn) error) error
+
 	// Ping returns nil if the database answers.
 	Ping(ctx context.Context) error
 
@@ -74,6 +79,37 @@ type Conn interface {
 	// Savepoint runs fn; if fn returns an error or panics, what it did is
 	// undone and the transaction goes on.
 	Savepoint(ctx context.Context, fn func() error) error
+
+	// Dialect says what is particular to the SQL of this database.
+	Dialect() Dialect
+}
+
+// Dialect is where the SQL of one database differs from that of another. The zero
+// value is for one that has one writer at a time.
+type Dialect struct {
+	// LocksRows: transactions write side by side, and lock rows.
+	LocksRows bool
+	// Fragile: a statement that fails takes its whole transaction with it, unless
+	// there is a savepoint.
+	Fragile bool
+}
+
+// Lock is what a SELECT ends with whose rows of a table, or of several with commas
+// between, nobody else shall change until the transaction ends. If somebody else
+// has locked one, it waits, and then reads that row anew.
+func (d Dialect) Lock(tables string) string {
+	if !d.LocksRows {
+		return ""
+	}
+	return " FOR UPDATE OF " + tables
+}
+
+// LockFree is Lock that passes over the rows that others have locked.
+func (d Dialect) LockFree(tables string) string {
+	if !d.LocksRows {
+		return ""
+	}
+	return " FOR UPDATE OF " + tables + " SKIP LOCKED"
 }
 
 // Row is a row of a result. Columns count from 0. Values are converted as far
