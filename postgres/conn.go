@@ -30,7 +30,7 @@ type conn struct {
 	sent    bool // something of it has been sent
 	depth   int  // of savepoints
 
-	running *rows // the query whose rows are being read
+	running  *rows // the query whose rows are being read
 	conflict error // the first that says to run the transaction again
 }
 

@@ -286,6 +286,8 @@ func (g gooseTx) Query(ctx context.Context, sql string, args []driver.Arg, fn fu
 	return g.Savepoint(ctx, func() error { return g.conn.Query(ctx, sql, args, fn) })
 }
 
-func (g gooseTx) Begin() error    { return g.control(g.ctx, "SAVEPOINT goose") }
-func (g gooseTx) Commit() error   { return g.control(g.ctx, "RELEASE goose") }
-func (g gooseTx) Rollback() error { return g.control(context.WithoutCancel(g.ctx), "ROLLBACK TO goose") }
+func (g gooseTx) Begin() error  { return g.control(g.ctx, "SAVEPOINT goose") }
+func (g gooseTx) Commit() error { return g.control(g.ctx, "RELEASE goose") }
+func (g gooseTx) Rollback() error {
+	return g.control(context.WithoutCancel(g.ctx), "ROLLBACK TO goose")
+}

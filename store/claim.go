@@ -28,7 +28,7 @@ func (s *Tasks) Claim(ctx context.Context, r nexus.ClaimRequest) (claims []nexus
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
-	err = s.run.write(ctx, func(c driver.Conn, _ *settlement) error {
+	err = s.run.writeBeside(ctx, func(c driver.Conn) error {
 		claims = nil // when this runs a second time, another may have been faster
 		now := s.now()
 		if _, err := expire(ctx, c, now); err != nil {
@@ -44,7 +44,7 @@ func (s *Tasks) Claim(ctx context.Context, r nexus.ClaimRequest) (claims []nexus
 		} else {
 			filter := r.Filter
 			filter.Limit = r.Count
-			if chosen, err = readyTasks(ctx, c, filter); err != nil {
+			if chosen, err = lockReady(ctx, c, filter); err != nil {
 				return err
 			}
 			if len(chosen) == 0 {
@@ -69,7 +69,7 @@ func (s *Tasks) Claim(ctx context.Context, r nexus.ClaimRequest) (claims []nexus
 // claimable returns the task that the request names, or says why it cannot be
 // claimed. Besides what is ready that is a task that is assigned to the agent.
 func claimable(ctx context.Context, c driver.Conn, r nexus.ClaimRequest, now time.Time) (*nexus.Task, error) {
-	t, err := tasks.mustGet(ctx, c, r.TaskID)
+	t, err := tasks.mustLock(ctx, c, r.TaskID)
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +172,7 @@ func (s *Tasks) Heartbeat(ctx context.Context, id string, epoch int64, lease tim
 			return nil, err
 		}
 	}
-	err = s.run.write(ctx, func(c driver.Conn, _ *settlement) error {
+	err = s.run.writeBeside(ctx, func(c driver.Conn) error {
 		held, err = heartbeat(ctx, c, id, epoch, lease, s.now())
 		return err
 	})
@@ -183,7 +183,7 @@ func (s *Tasks) Heartbeat(ctx context.Context, id string, epoch int64, lease tim
 }
 
 func heartbeat(ctx context.Context, c driver.Conn, id string, epoch int64, lease time.Duration, now time.Time) (*nexus.Attempt, error) {
-	held, err := openAttempt(ctx, c, id)
+	held, err := lockOpenAttempt(ctx, c, id)
 	if err != nil {
 		return nil, err
 	}
@@ -218,7 +218,7 @@ func (s *Tasks) Progress(ctx context.Context, id string, epoch int64, p nexus.Pr
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
-	err = s.run.write(ctx, func(c driver.Conn, _ *settlement) error {
+	err = s.run.writeBeside(ctx, func(c driver.Conn) error {
 		now := s.now()
 		p.At = now.UTC().Truncate(time.Second)
 		if held, err = heartbeat(ctx, c, id, epoch, 0, now); err != nil {

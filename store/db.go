@@ -182,3 +182,7 @@ func (db *DB) write(ctx context.Context, fn func(driver.Conn, *settlement) error
 		return end.check(ctx, c)
 	})
 }
+
+func (db *DB) writeBeside(ctx context.Context, fn func(driver.Conn) error) error {
+	return db.driver.WriteBeside(ctx, fn)
+}

@@ -287,7 +287,7 @@ func diagnose(ctx context.Context, c driver.Conn, now time.Time) (list []nexus.F
 }
 
 func diagnoseCycles(ctx context.Context, c driver.Conn, list *[]nexus.Finding) error {
-	dependents, err := ids(ctx, c, "SELECT DISTINCT task_id FROM task_dependencies")
+	dependents, err := ids(ctx, c, "SELECT DISTINCT task_id FROM task_dependencies ORDER BY task_id")
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,8 @@ type runner interface {
 	snapshot(ctx context.Context, fn func(driver.Conn) error) error
 	// write's fn notes in the settlement what is checked at the transaction's end.
 	write(ctx context.Context, fn func(driver.Conn, *settlement) error) error
+	// writeBeside is for an fn that locks what it decides by; see driver.DB.
+	writeBeside(ctx context.Context, fn func(driver.Conn) error) error
 }
 
 // Create stores a new entity. It first fills in what e lacks (see the entity's

@@ -134,6 +134,18 @@ func (t *table[E, F, U]) mustGet(ctx context.Context, c driver.Conn, id string) 
 	return e, err
 }
 
+// mustLock is mustGet of a row that nobody else changes until the transaction ends.
+func (t *table[E, F, U]) mustLock(ctx context.Context, c driver.Conn, id string) (*E, error) {
+	list, err := t.read(ctx, c, t.getSQL+c.Dialect().Lock(t.kind.Table()), []driver.Arg{driver.Text(id)})
+	if err == nil && len(list) == 0 {
+		return t.mustGet(ctx, c, id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &list[0], nil
+}
+
 // fit makes e what a later Get returns: times to the second, in UTC.
 func (t *table[E, F, U]) fit(e *E) {
 	for i := range t.columns {
