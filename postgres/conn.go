@@ -35,7 +35,9 @@ type conn struct {
 }
 
 // Dialect implements driver.Conn.
-func (c *conn) Dialect() driver.Dialect { return driver.Dialect{LocksRows: true, Fragile: true} }
+func (c *conn) Dialect() driver.Dialect {
+	return driver.Dialect{LocksRows: true, Fragile: true, OnlyUTF8: true}
+}
 
 // Exec implements driver.Conn.
 func (c *conn) Exec(ctx context.Context, sql string, args ...driver.Arg) (int64, error) {

@@ -110,7 +110,7 @@ const (
 		ORDER BY t.oid`
 
 	createIndexes = `
-		SELECT pg_get_indexdef(i.indexrelid)
+		SELECT pg_get_indexdef(i.indexrelid, 0, true)
 		FROM pg_index i JOIN pg_class t ON t.oid = i.indexrelid JOIN pg_namespace n ON n.oid = t.relnamespace
 		WHERE ` + ofSchema + ` AND NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
 		ORDER BY t.oid`
@@ -128,7 +128,7 @@ const (
 		ORDER BY t.oid`
 
 	createTriggers = `
-		SELECT pg_get_triggerdef(g.oid) FROM pg_trigger g
+		SELECT pg_get_triggerdef(g.oid, true) FROM pg_trigger g
 		JOIN pg_class t ON t.oid = g.tgrelid JOIN pg_namespace n ON n.oid = t.relnamespace
 		WHERE ` + ofSchema + ` AND NOT g.tgisinternal
 		ORDER BY g.oid`

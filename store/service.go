@@ -299,9 +299,12 @@ func (s *Service[E, F, U]) Delete(ctx context.Context, id string) error {
 				return err
 			}
 		}
+		if !c.Dialect().CanHold(id) {
+			return s.table.missing(id)
+		}
 		n, err := c.Exec(ctx, s.table.deleteSQL, driver.Text(id))
 		if err == nil && n == 0 {
-			err = &nexus.Error{Code: nexus.CodeNotFound, Kind: s.table.kind, ID: id, Message: "does not exist"}
+			err = s.table.missing(id)
 		}
 		return err
 	})
@@ -318,6 +321,9 @@ func (s *Service[E, F, U]) Resolve(ctx context.Context, prefix string) (string, 
 	args := []driver.Arg{driver.Text(prefix), driver.Text(prefix + "\U0010FFFF")}
 	var ids []string
 	err := s.run.read(ctx, func(c driver.Conn) error {
+		if !c.Dialect().CanHold(prefix) {
+			return nil
+		}
 		const most = " WHERE id >= $1 AND id < $2 ORDER BY id LIMIT 3"
 		return c.Query(ctx, "SELECT id FROM "+s.table.kind.Table()+most, args, func(r driver.Row) error {
 			ids = append(ids, r.Text(0))

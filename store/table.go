@@ -118,6 +118,9 @@ func (t *table[E, F, U]) read(ctx context.Context, c driver.Conn, sql string, ar
 
 // get reads the row with an id, or returns nil.
 func (t *table[E, F, U]) get(ctx context.Context, c driver.Conn, id string) (e *E, err error) {
+	if !c.Dialect().CanHold(id) {
+		return nil, nil
+	}
 	err = c.Query(ctx, t.getSQL, []driver.Arg{driver.Text(id)}, func(r driver.Row) error {
 		e = new(E)
 		t.scan(e, r)
@@ -129,16 +132,28 @@ func (t *table[E, F, U]) get(ctx context.Context, c driver.Conn, id string) (e *
 func (t *table[E, F, U]) mustGet(ctx context.Context, c driver.Conn, id string) (*E, error) {
 	e, err := t.get(ctx, c, id)
 	if err == nil && e == nil {
-		err = &nexus.Error{Code: nexus.CodeNotFound, Kind: t.kind, ID: id, Message: "does not exist"}
+		err = t.missing(id)
 	}
 	return e, err
 }
 
+func (t *table[E, F, U]) missing(id string) error {
+	return &nexus.Error{Code: nexus.CodeNotFound, Kind: t.kind, ID: id, Message: "does not exist"}
+}
+
 // mustLock is mustGet of a row that nobody else changes until the transaction ends.
 func (t *table[E, F, U]) mustLock(ctx context.Context, c driver.Conn, id string) (*E, error) {
-	list, err := t.read(ctx, c, t.getSQL+c.Dialect().Lock(t.kind.Table()), []driver.Arg{driver.Text(id)})
-	if err == nil && len(list) == 0 {
+	dialect := c.Dialect()
+	if !dialect.LocksRows {
 		return t.mustGet(ctx, c, id)
+	}
+	var list []E
+	var err error
+	if dialect.CanHold(id) {
+		list, err = t.read(ctx, c, t.getSQL+dialect.Lock(t.kind.Table()), []driver.Arg{driver.Text(id)})
+	}
+	if err == nil && len(list) == 0 {
+		err = t.missing(id)
 	}
 	if err != nil {
 		return nil, err

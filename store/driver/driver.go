@@ -7,7 +7,11 @@
 // id if that is what is taken.
 package driver
 
-import "context"
+import (
+	"context"
+	"strings"
+	"unicode/utf8"
+)
 
 // DB is an open database. It is safe for concurrent use.
 type DB interface {
@@ -92,6 +96,13 @@ type Dialect struct {
 	// Fragile: a statement that fails takes its whole transaction with it, unless
 	// there is a savepoint.
 	Fragile bool
+	// OnlyUTF8: a text is valid UTF-8 without NUL. To ask for another is an error.
+	OnlyUTF8 bool
+}
+
+// CanHold reports whether a text may be in the database.
+func (d Dialect) CanHold(text string) bool {
+	return !d.OnlyUTF8 || utf8.ValidString(text) && !strings.Contains(text, "\x00")
 }
 
 // Lock is what a SELECT ends with whose rows of a table, or of several with commas
