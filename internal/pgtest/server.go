@@ -48,6 +48,9 @@ func Start(options ...string) (*Server, error) {
 		}
 	}
 	if err == nil {
+		err = os.WriteFile(filepath.Join(s.data(), "pg_hba.conf"), []byte(access), 0o644)
+	}
+	if err == nil {
 		err = s.Run()
 	}
 	if err != nil {
@@ -56,6 +59,14 @@ func Start(options ...string) (*Server, error) {
 	}
 	return s, nil
 }
+
+// access has everybody but the superuser give a password.
+const access = `
+local all postgres trust
+local all all scram-sha-256
+host all postgres 127.0.0.1/32 trust
+host all all 127.0.0.1/32 scram-sha-256
+`
 
 func (s *Server) data() string { return filepath.Join(s.folder, "data") }
 
