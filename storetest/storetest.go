@@ -57,6 +57,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) *store.DB) 
 	run("SessionLog", sessionLogTests)
 	run("Resume", resumeTests)
 	run("Doctor", doctorTests)
+	run("ConcurrentWork", concurrentWorkTests)
 	for _, group := range []struct {
 		name  string
 		tests map[string]test
