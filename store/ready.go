@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -68,15 +69,32 @@ func readyTasks(ctx context.Context, c driver.Conn, filter nexus.ReadyFilter) ([
 }
 
 // lockReady is readyTasks for those who claim them. Where rows are locked, it passes
-// over those that others have locked; if that leaves too few, it waits for what
-// becomes of them, for they may be given back.
+// over those that others have locked. If that leaves none, it waits for what becomes of
+// one, for it may be given back; it then lets go of that before it looks again, because
+// of those who wait while they hold something, two would wait for each other.
 func lockReady(ctx context.Context, c driver.Conn, filter nexus.ReadyFilter) ([]nexus.Task, error) {
 	dialect := c.Dialect()
-	list, err := chooseReady(ctx, c, filter, dialect.LockFree("t"))
-	if err != nil || len(list) == filter.Limit || !dialect.LocksRows {
-		return list, err
+	for {
+		list, err := chooseReady(ctx, c, filter, dialect.LockFree("t"))
+		if err != nil || len(list) > 0 || !dialect.LocksRows {
+			return list, err
+		}
+		one := filter
+		one.Limit = 1
+		if list, err = readyTasks(ctx, c, one); err != nil || len(list) == 0 {
+			return nil, err
+		}
+		letGo := errors.New("it has waited")
+		err = c.Savepoint(ctx, func() error {
+			if _, err := tasks.mustLock(ctx, c, list[0].ID); err != nil && nexus.CodeOf(err) != nexus.CodeNotFound {
+				return err
+			}
+			return letGo
+		})
+		if !errors.Is(err, letGo) {
+			return nil, err
+		}
 	}
-	return chooseReady(ctx, c, filter, dialect.Lock("t"))
 }
 
 // chooseReady reads or, with a clause for that, locks the first tasks.
