@@ -21,7 +21,8 @@ test: ## run all tests, and say which could not run here
 .PHONY: race
 race: ## run the tests of concurrent code with the race detector
 	go test -race -skip 'RunTwice' . ./store ./plan
-	go test -race -run 'Served|Acknowledged|RunAgain|Queue|LinearizableTasks|Reader|Cancel|Batch|Conformance/File/(Concurrency|SessionLog|Tx)' ./sqlite
+	go test -race -run 'Outage|Pooler|Conformance/(Concurrency|ConcurrentWork|Tx)$$' ./postgres
+	go test -race -run 'Served|Acknowledged|RunAgain|Queue|LinearizableTasks|Reader|Cancel|Batch|Conformance/File/(Concurrency|ConcurrentWork|SessionLog|Tx)' ./sqlite
 
 .PHONY: torture
 torture: ## kill processes hundreds of times, and race many for the same tasks
@@ -59,6 +60,7 @@ tour: build ## the commands one after the other, in ./data/nexus.db
 .PHONY: bench
 bench: ## measure speed and size, and print the table of docs/benchmarks.md
 	go test -run '^$$' -bench . -benchtime 200ms ./sqlite
+	go test -run '^$$' -bench . -benchtime 200ms ./postgres
 	go run ./internal/bench
 
 .PHONY: migration
