@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/seed-c8812374/nexus"
 )
+
+const readOnlySession = "default_transaction_read_only"
 
 const (
 	defaultConns   = 32
@@ -90,6 +93,15 @@ func (d *db) configure(text string) (*pgxpool.Config, error) {
 	mode := config.ConnConfig.DefaultQueryExecMode
 	d.pooled = mode != pgx.QueryExecModeCacheStatement
 	d.setParameters(config.ConnConfig.RuntimeParams, path)
+	if config.ConnConfig.ValidateConnect != nil && !d.pooled {
+		// target_session_attrs asks the session whether it can be written; so it is
+		// made read-only only then.
+		delete(config.ConnConfig.RuntimeParams, readOnlySession)
+		config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
+			_, err := c.PgConn().Exec(ctx, "SET "+readOnlySession+" = on").ReadAll()
+			return err
+		}
+	}
 	config.ConnConfig.BuildContextWatcherHandler = func(pg *pgconn.PgConn) ctxwatch.Handler {
 		// The end of a context ends the statement, not the connection, so the
 		// transaction that it is in can go on.
@@ -112,7 +124,7 @@ func (d *db) setParameters(p map[string]string, searchPath string) {
 		return
 	}
 	p["search_path"] = searchPath
-	p["default_transaction_read_only"] = "on" // what writes says so
+	p[readOnlySession] = "on" // what writes says so
 	if d.options.NoSync {
 		p["synchronous_commit"] = "off"
 	}

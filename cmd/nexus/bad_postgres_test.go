@@ -56,7 +56,7 @@ func TestBadPostgres(t *testing.T) {
 		line string
 	}{
 		"no server": {
-			"postgres://team:Secret-1@127.0.0.1:1/nexus", nil, 25,
+			"postgres://team:Secret-1@127.0.0.1:1/nexus", nil, 26,
 			"nexus: the server of postgres://team@127.0.0.1:1/nexus does not answer: …; nothing was changed; check that it runs and that it can be reached, and try again",
 		},
 		"no such URL": {
@@ -72,7 +72,7 @@ func TestBadPostgres(t *testing.T) {
 			`nexus: schema: "pg_mine" is PostgreSQL's own`,
 		},
 		"wrong password": {
-			strings.Replace(admin, "postgres@", "team:Secret-2@", 1), nil, 24,
+			strings.Replace(admin, "postgres@", "team:Secret-2@", 1), nil, 25,
 			"nexus: the server of postgres://team@/postgres refuses the user or the password: …; nothing was changed; check both, and pg_hba.conf",
 		},
 		"no such database": {
@@ -80,13 +80,14 @@ func TestBadPostgres(t *testing.T) {
 			"nexus: there is no such database: postgres://team@/nothing: …; create it with createdb, or correct its name in the URL",
 		},
 		"no right to create": {
-			pgtest.With(ofTeam, "schema", "new"), nil, 24,
+			pgtest.With(ofTeam, "schema", "new"), nil, 25,
 			"nexus: the user may not create the schema new in postgres://team@/postgres?schema=new: …; nothing was changed; have its owner run CREATE SCHEMA … AUTHORIZATION; see docs/postgres.md",
 		},
 		"no right to write": {
 			strings.Replace(made("reading", "GRANT USAGE ON SCHEMA reading TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA reading TO reader"),
 				"postgres@", "reader:Secret-1@", 1),
-			[]string{"project", "create", "Another", "--id", "p2"}, 24,
+			[]string{"project", "create", "Another", "--id", "p2"},
+			25,
 			"nexus: the user may not do that: …; nothing was changed; docs/postgres.md lists the rights that suffice",
 		},
 		"another program's schema": {
@@ -118,11 +119,15 @@ func TestBadPostgres(t *testing.T) {
 			"nexus: the server has no connection left: …; nothing was changed; try again, or put a pooler before it; see docs/postgres.md",
 		},
 		"a backup": {
-			made("kept"), []string{"backup", filepath.Join(t.TempDir(), "copy")}, 6,
+			made("kept"),
+			[]string{"backup", filepath.Join(t.TempDir(), "copy")},
+			6,
 			"nexus: a PostgreSQL database is backed up by PostgreSQL's own programs; run pg_dump --format=custom --schema=kept --file=FILE with the same URL; pg_restore puts it back",
 		},
 		"a restore": {
-			made("back"), []string{"restore", "copy"}, 6,
+			made("back"),
+			[]string{"restore", "copy"},
+			6,
 			"nexus: a PostgreSQL database is restored by PostgreSQL's own programs; nothing was changed; run pg_restore with what pg_dump has written, or nexus import with an export",
 		},
 	} {
@@ -164,6 +169,22 @@ func TestPostgresStandby(t *testing.T) {
 	}
 	wantUnchanged(t, server.URL(), server.URL(), []string{"project", "create", "Another"}, 12,
 		"nexus: the transaction or the server is read-only: …; nothing was changed; if the server is a standby, name the primary, or add target_session_attrs=read-write to the URL")
+
+	// Of several servers, one of which is down and one is this, the one that can be
+	// written is found.
+	primary, err := pgtest.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(primary.Stop)
+	all := pgtest.With(server.URL(), "host", strings.Join([]string{t.TempDir(), server.Folder(), primary.Folder()}, ","))
+	all = pgtest.With(all, "target_session_attrs", "read-write")
+	if out, err := runNexus(all, "project", "create", "Another", "--id", "p2"); err != nil {
+		t.Errorf("with several hosts: %v: %s", err, out)
+	}
+	if out, err := runNexus(primary.URL(), "project", "get", "p2"); err != nil {
+		t.Errorf("on the primary: %v: %s", err, out)
+	}
 }
 
 // wantUnchanged runs the program, which fails in this way and changes nothing.

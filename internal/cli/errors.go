@@ -45,9 +45,9 @@ var exitCodes = map[nexus.Code]int{
 	nexus.CodeNotReady:   21,
 	nexus.CodeNoneReady:  22,
 	nexus.CodeKeyReused:  23,
-	nexus.CodeDenied:     24,
-	nexus.CodeOffline:    25,
-	nexus.CodeUnknown:    26,
+	nexus.CodeDenied:     25,
+	nexus.CodeOffline:    26,
+	nexus.CodeUnknown:    27,
 	nexus.CodeCanceled:   130, // as shells say for an interrupt
 }
 
