@@ -42,7 +42,7 @@ type Options struct {
 
 	// Patience is how long a call waits for locks, for a free connection, and for
 	// a server that is restarting, before it gives up with nexus.CodeBusy or
-	// nexus.CodeOffline; 0 is 15 seconds. Contexts may end it earlier.
+	// nexus.CodeOffline; 0 is one minute. Contexts may end it earlier.
 	Patience time.Duration
 
 	// Logger is told of what a person may want to know: a migration whose text has
@@ -85,7 +85,7 @@ func (o *Options) withDefaults() Options {
 		filled = *o
 	}
 	if filled.Patience == 0 {
-		filled.Patience = 15 * time.Second
+		filled.Patience = time.Minute
 	}
 	if filled.Logger == nil && filled.Debug {
 		filled.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))

@@ -37,8 +37,8 @@ func Start(options ...string) (*Server, error) {
 	}
 	s := &Server{folder: folder, options: options}
 	owner, err := s.attributes()
-	if err == nil && owner.Credential != nil {
-		err = os.Chown(folder, int(owner.Credential.Uid), int(owner.Credential.Gid))
+	if err == nil {
+		err = giveTo(owner, folder)
 	}
 	if err == nil {
 		make := exec.Command(initdb, "--pgdata="+s.data(), "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")

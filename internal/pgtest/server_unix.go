@@ -35,6 +35,14 @@ func (s *Server) attributes() (*syscall.SysProcAttr, error) {
 	return nil, fmt.Errorf("there is no user postgres or nobody to run the server as")
 }
 
+// giveTo makes a folder the server's.
+func giveTo(owner *syscall.SysProcAttr, folder string) error {
+	if owner.Credential == nil {
+		return nil
+	}
+	return os.Chown(folder, int(owner.Credential.Uid), int(owner.Credential.Gid))
+}
+
 // startTied starts a process that ends with this one, however that ends, and closes
 // ended when it has. The signal comes when the thread ends that has started it; so
 // that one waits.
