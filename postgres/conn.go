@@ -148,20 +148,20 @@ func (c *conn) send(ctx context.Context, statement *pgconn.StatementDescription,
 		p.SendQueryParams(sql, values, nil, nil, nil)
 	}
 	if err := p.Sync(); err != nil {
-		return nil, errors.Join(err, closePipeline(p))
+		return nil, errors.Join(err, p.Close())
 	}
 	c.sent = c.sent || c.inTx
 	controls := c.pending
 	c.pending = c.pending[:0]
 	for range controls {
 		if err := readControl(p); err != nil {
-			_ = closePipeline(p)
+			_ = p.Close()
 			return nil, controlError{err}
 		}
 	}
 	reader, err := nextReader(p)
 	if err != nil {
-		_ = closePipeline(p)
+		_ = p.Close()
 		return nil, err
 	}
 	r.reader, r.pipeline = reader, p
@@ -193,9 +193,6 @@ func nextReader(p *pgconn.Pipeline) (*pgconn.ResultReader, error) {
 	return reader, nil
 }
 
-// closePipeline reads what is left of the answers.
-func closePipeline(p *pgconn.Pipeline) error { return p.Close() }
-
 // control runs a statement that begins or ends a transaction, now.
 func (c *conn) control(ctx context.Context, sql string) error {
 	if c.pg == nil || c.pg.IsClosed() {
@@ -216,7 +213,7 @@ func (c *conn) control(ctx context.Context, sql string) error {
 	controls := len(c.pending)
 	c.pending = c.pending[:0]
 	if err := p.Sync(); err != nil {
-		return errors.Join(err, closePipeline(p))
+		return errors.Join(err, p.Close())
 	}
 	var first error
 	for range controls {
@@ -224,7 +221,7 @@ func (c *conn) control(ctx context.Context, sql string) error {
 			break
 		}
 	}
-	if err := closePipeline(p); first == nil {
+	if err := p.Close(); first == nil {
 		first = err
 	}
 	return first

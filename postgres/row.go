@@ -111,7 +111,7 @@ func (r *rows) close() (int64, error) {
 	tag, err := r.reader.Close()
 	r.n, r.err = tag.RowsAffected(), err
 	if r.pipeline != nil {
-		if err := closePipeline(r.pipeline); r.err == nil {
+		if err := r.pipeline.Close(); r.err == nil {
 			r.err = err
 		}
 	}
