@@ -258,4 +258,5 @@ const (
 	CauseBlocked    Cause = "blocked"    // somebody has blocked it
 	CauseStatus     Cause = "status"     // its status says that it is not to be done, or not now
 	CauseProject    Cause = "project"    // its project is paused or over
+	CauseBudget     Cause = "budget"     // its budget, or that of its project, is used up
 )

@@ -39,6 +39,9 @@ const (
 	CodeDenied     Code = "denied"          // the server refuses the user, or what the user wants to do
 	CodeOffline    Code = "offline"         // the server cannot be reached; nothing was changed
 	CodeUnknown    Code = "outcome_unknown" // the connection broke during the commit; it may have been done or not
+	CodeOverBudget Code = "over_budget"     // the task, or its project, has used up what it may
+
+	CodeUnconfirmed Code = "unconfirmed" // nobody has agreed to it; nothing was changed
 )
 
 // Error is the one error type of Nexus.

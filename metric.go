@@ -1,9 +1,6 @@
 package nexus
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
 // Metric is one measurement.
 type Metric struct {
@@ -42,9 +39,7 @@ func (m *Metric) check() *checker {
 	c.optionalID("agent_id", m.AgentID)
 	c.optionalID("task_id", m.TaskID)
 	c.required("type", m.Type)
-	if math.IsNaN(m.Value) || math.IsInf(m.Value, 0) {
-		c.add("value", m.Value, "is %v; it must be a finite number", m.Value)
-	}
+	c.finite("value", m.Value)
 	c.json("metadata", m.Metadata)
 	c.requiredTime("timestamp", m.Timestamp)
 	return c

@@ -41,6 +41,15 @@ type Overview struct {
 	// What the metrics of type cost_usd and token_usage add up to.
 	CostUSD float64 `json:"cost_usd"`
 	Tokens  float64 `json:"tokens"`
+
+	// The budgets of the project; 0 is none.
+	BudgetTokens int64   `json:"budget_tokens,omitempty"`
+	BudgetUSD    float64 `json:"budget_usd,omitempty"`
+}
+
+// Spending is what the overview says of the budget.
+func (o *Overview) Spending() *Spending {
+	return &Spending{Tokens: o.Tokens, USD: o.CostUSD, BudgetTokens: o.BudgetTokens, BudgetUSD: o.BudgetUSD}
 }
 
 // Work is a task that somebody is at work on.

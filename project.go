@@ -15,6 +15,11 @@ type Project struct {
 	UpdatedAt     time.Time     `json:"updated_at"`
 	CompletedAt   time.Time     `json:"completed_at,omitzero"`
 
+	// BudgetTokens and BudgetUSD are what all its tasks may use together, of tokens
+	// and of US dollars; 0 is no limit.
+	BudgetTokens int64   `json:"budget_tokens,omitempty"`
+	BudgetUSD    float64 `json:"budget_usd,omitempty"`
+
 	// PlanKey is the name by which plan documents know the project; unique.
 	PlanKey string `json:"plan_key,omitempty"`
 	// Revision counts the changes of the row, from 1. Whoever changes it, the
@@ -99,6 +104,7 @@ func (p *Project) check() *checker {
 	stateOf(c, "status", p.Status, projectMachine)
 	c.required("root_path", p.RootPath)
 	c.text("repository_url", p.RepositoryURL)
+	c.budget(p.BudgetTokens, p.BudgetUSD)
 	c.optionalID("plan_key", p.PlanKey)
 	c.requiredTime("created_at", p.CreatedAt)
 	c.requiredTime("updated_at", p.UpdatedAt)
@@ -133,6 +139,8 @@ type ProjectUpdate struct {
 	RootPath      *string
 	RepositoryURL *string
 	CompletedAt   *time.Time
+	BudgetTokens  *int64
+	BudgetUSD     *float64
 	PlanKey       *string
 }
 
@@ -152,6 +160,8 @@ func (u ProjectUpdate) Apply(p *Project, now time.Time) {
 	set(&p.RootPath, u.RootPath)
 	set(&p.RepositoryURL, u.RepositoryURL)
 	set(&p.CompletedAt, u.CompletedAt)
+	set(&p.BudgetTokens, u.BudgetTokens)
+	set(&p.BudgetUSD, u.BudgetUSD)
 	set(&p.PlanKey, u.PlanKey)
 	p.UpdatedAt = now
 }

@@ -36,6 +36,11 @@ type Task struct {
 	MaxAttempts    int `json:"max_attempts"`
 	FailedAttempts int `json:"failed_attempts,omitempty"`
 
+	// BudgetTokens and BudgetUSD are what all attempts at the task may use together,
+	// of tokens and of US dollars; 0 is no limit.
+	BudgetTokens int64   `json:"budget_tokens,omitempty"`
+	BudgetUSD    float64 `json:"budget_usd,omitempty"`
+
 	// Metadata is whatever the caller wants to keep with the task.
 	Metadata JSON `json:"metadata,omitempty"`
 	// PlanKey is the task's name in plan documents; unique in the project.
@@ -174,6 +179,7 @@ func (t *Task) check() *checker {
 	c.atLeastZero("failed_attempts", t.FailedAttempts)
 	c.atLeastZero("estimated_minutes", t.EstimatedMinutes)
 	c.atLeastZero("actual_minutes", t.ActualMinutes)
+	c.budget(t.BudgetTokens, t.BudgetUSD)
 	c.json("metadata", t.Metadata)
 	c.optionalID("plan_key", t.PlanKey)
 	c.time("started_at", t.StartedAt)
@@ -225,6 +231,8 @@ type TaskUpdate struct {
 	ActualMinutes    *int
 	StartedAt        *time.Time
 	CompletedAt      *time.Time
+	BudgetTokens     *int64
+	BudgetUSD        *float64
 	Metadata         *JSON
 	PlanKey          *string
 }
@@ -267,6 +275,8 @@ func (u TaskUpdate) Apply(t *Task, now time.Time) {
 	set(&t.ActualMinutes, u.ActualMinutes)
 	set(&t.StartedAt, u.StartedAt)
 	set(&t.CompletedAt, u.CompletedAt)
+	set(&t.BudgetTokens, u.BudgetTokens)
+	set(&t.BudgetUSD, u.BudgetUSD)
 	set(&t.Metadata, u.Metadata)
 	set(&t.PlanKey, u.PlanKey)
 	t.UpdatedAt = now

@@ -2,6 +2,7 @@ package nexus
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -97,6 +98,23 @@ func (c *checker) texts(field string, values []string) {
 func (c *checker) atLeastZero(field string, value int) {
 	if value < 0 {
 		c.add(field, value, "is %d; it cannot be negative", value)
+	}
+}
+
+// budget checks what may be used of tokens and US dollars.
+func (c *checker) budget(tokens int64, usd float64) {
+	if tokens < 0 {
+		c.add("budget_tokens", tokens, "is %d; it cannot be negative", tokens)
+	}
+	c.finite("budget_usd", usd)
+	if usd < 0 && !math.IsInf(usd, 0) {
+		c.add("budget_usd", usd, "is %v; it cannot be negative", usd)
+	}
+}
+
+func (c *checker) finite(field string, value float64) {
+	if math.IsNaN(value) || math.IsInf(value, 0) {
+		c.add(field, value, "is %v; it must be a finite number", value)
 	}
 }
 

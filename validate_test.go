@@ -143,10 +143,18 @@ func TestValidate(t *testing.T) {
 		"metadata scalar":       {func(v *valid) { v.task.Metadata = "1" }, ""},
 		"NaN":                   {func(v *valid) { v.metric.Value = math.NaN() }, "value"},
 		"infinite":              {func(v *valid) { v.metric.Value = math.Inf(-1) }, "value"},
-		"negative metric":       {func(v *valid) { v.metric.Value = -1 }, ""},
-		"year 9999":             {func(v *valid) { v.task.StartedAt = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC) }, ""},
-		"year 10000":            {func(v *valid) { v.task.StartedAt = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) }, "started_at"},
-		"year -1":               {func(v *valid) { v.session.EndedAt = time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC) }, "ended_at"},
+		"budgets": {func(v *valid) {
+			v.project.BudgetTokens, v.project.BudgetUSD, v.task.BudgetTokens, v.task.BudgetUSD = math.MaxInt64, math.MaxFloat64, 1, 0.01
+		}, ""},
+		"negative budgets":    {func(v *valid) { v.task.BudgetTokens, v.task.BudgetUSD = -1, -0.01 }, "budget_tokens budget_usd"},
+		"negative, the whole": {func(v *valid) { v.project.BudgetTokens, v.project.BudgetUSD = -1, -0.01 }, "budget_tokens budget_usd"},
+		"NaN as a budget":     {func(v *valid) { v.task.BudgetUSD = math.NaN() }, "budget_usd"},
+		"infinite budget":     {func(v *valid) { v.project.BudgetUSD = math.Inf(1) }, "budget_usd"},
+		"budget below all":    {func(v *valid) { v.project.BudgetUSD = math.Inf(-1) }, "budget_usd"},
+		"negative metric":     {func(v *valid) { v.metric.Value = -1 }, ""},
+		"year 9999":           {func(v *valid) { v.task.StartedAt = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC) }, ""},
+		"year 10000":          {func(v *valid) { v.task.StartedAt = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) }, "started_at"},
+		"year -1":             {func(v *valid) { v.session.EndedAt = time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC) }, "ended_at"},
 		"all at once": {
 			func(v *valid) { v.feature = nexus.Feature{EstimatedTasks: -1} },
 			"id project_id name priority status estimated_tasks created_at updated_at",

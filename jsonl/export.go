@@ -124,6 +124,9 @@ func exportTable(ctx context.Context, tx *store.Tx, t *store.ContentTable, out i
 		line = appendString(line, t.Name)
 		line = append(line, `,"row":{`...)
 		for i, value := range row {
+			if value.Kind == driver.KindNull && t.Sparse {
+				continue // as it is without it
+			}
 			if i > 0 {
 				line = append(line, ',')
 			}

@@ -25,7 +25,10 @@ var oddities = []string{
 // columnsOf are the columns of a table that take anything, and those that take
 // anything but NULL.
 var columnsOf = map[string]struct{ nullable, required []string }{
-	"projects": {[]string{"description", "repository_url", "completed_at"}, []string{"name", "status", "root_path", "created_at", "updated_at", "revision"}},
+	"projects": {
+		[]string{"description", "repository_url", "completed_at", "budget_tokens", "budget_usd"},
+		[]string{"name", "status", "root_path", "created_at", "updated_at", "revision"},
+	},
 	"features": {
 		[]string{"description", "estimated_tasks", "completed_tasks"},
 		[]string{"name", "priority", "status", "created_at", "updated_at", "revision"},
@@ -34,7 +37,7 @@ var columnsOf = map[string]struct{ nullable, required []string }{
 	"tasks": {
 		[]string{
 			"description", "assigned_agent", "worktree_path", "branch_name", "depends_on", "blocked_by", "qa_iterations", "max_iterations",
-			"estimated_minutes", "actual_minutes", "started_at", "completed_at", "metadata",
+			"estimated_minutes", "actual_minutes", "started_at", "completed_at", "metadata", "budget_tokens", "budget_usd",
 		},
 		[]string{"name", "status", "size", "created_at", "updated_at", "revision", "priority", "max_attempts", "failed_attempts"},
 	},
@@ -223,7 +226,10 @@ func TestEveryTableIsConsidered(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		considered := map[string]bool{"task_dependencies": true, "replaced_tasks": true}
+		considered := map[string]bool{
+			"task_dependencies": true, "replaced_tasks": true, "history_rows": true, "replaced_rows": true, "metric_totals": true, "replaced_metrics": true,
+			"search_documents": true, "search_progress": true,
+		}
 		for _, table := range contents.Tables {
 			considered[table.Name] = true
 			if len(table.Added) > 0 {

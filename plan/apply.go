@@ -80,6 +80,7 @@ func Apply(ctx context.Context, db *store.DB, d *Document, options Options) (rep
 // ApplyIn is [Apply] as a part of the transaction. It ignores DryRun but in what it
 // reports.
 func ApplyIn(ctx context.Context, tx *store.Tx, d *Document, options Options) (*Report, error) {
+	tx.Operation("plan apply")
 	if options.Now == nil {
 		options.Now = time.Now
 	}

@@ -56,6 +56,7 @@ func TestEveryFieldArrives(t *testing.T) {
 			"description": nil, "size": "small", "estimated_minutes": int64(15), "max_iterations": int64(50),
 			"branch_name": nil, "worktree_path": nil, "metadata": nil, "assigned_agent": nil, "blocked_by": nil,
 			"max_attempts": int64(3), "failed_attempts": int64(0), "qa_iterations": int64(0), "actual_minutes": nil, "started_at": nil, "completed_at": nil,
+			"budget_tokens": nil, "budget_usd": nil,
 		}
 		for column, value := range given {
 			r[column] = value
@@ -67,7 +68,7 @@ func TestEveryFieldArrives(t *testing.T) {
 			"id": "projects/shop", "plan_key": "shop", "name": "The shop", "description": "Sells é and 世",
 			"mode": "evolution", "status": "planning", "root_path": "/srv/shop",
 			"repository_url": "https://example.org/shop.git", "revision": int64(1),
-			"created_at": now, "updated_at": now, "completed_at": nil,
+			"created_at": now, "updated_at": now, "completed_at": nil, "budget_tokens": nil, "budget_usd": nil,
 		}},
 		"features": {"pay": {
 			"id": "features/pay", "plan_key": "pay", "project_id": "projects/shop", "name": "Payment",

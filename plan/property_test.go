@@ -108,7 +108,7 @@ func (m model) take(table, key string, e object, defaults row, now int64) {
 var defaults = map[string]row{
 	"projects": {
 		"name": nil, "description": nil, "mode": "genesis", "status": "pending", "root_path": ".",
-		"repository_url": nil, "completed_at": nil, "updated_at": nil,
+		"repository_url": nil, "completed_at": nil, "budget_tokens": nil, "budget_usd": nil, "updated_at": nil,
 	},
 	"features": {
 		"project_id": "projects/p", "name": nil, "description": nil, "priority": "should", "status": "backlog",
@@ -120,6 +120,7 @@ var defaults = map[string]row{
 		"status": "pending", "size": "small", "priority": int64(2), "assigned_agent": nil, "worktree_path": nil,
 		"branch_name": nil, "depends_on": nil, "blocked_by": nil, "qa_iterations": int64(0), "max_iterations": int64(50),
 		"max_attempts": int64(3), "failed_attempts": int64(0), "estimated_minutes": int64(15), "actual_minutes": nil, "started_at": nil, "completed_at": nil, "metadata": nil,
+		"budget_tokens": nil, "budget_usd": nil,
 		"updated_at": nil,
 	},
 	"requirements": {

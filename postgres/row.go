@@ -228,3 +228,19 @@ func (r *rows) Value(column int) any {
 	}
 	return string(text)
 }
+
+// Arg implements driver.Row.
+func (r *rows) Arg(column int) driver.Arg {
+	switch v := r.Value(column).(type) {
+	case nil:
+		return driver.Null()
+	case int64:
+		return driver.Int(v)
+	case float64:
+		return driver.Float(v)
+	case []byte:
+		return driver.Blob(v)
+	default:
+		return driver.Text(string(r.values[column]))
+	}
+}

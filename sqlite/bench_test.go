@@ -453,7 +453,7 @@ func (s directStmt) bindTask(t *plainTask) {
 	s.BindInt64(24, t.priority)
 	s.BindInt64(26, t.maxAttempts)
 	s.BindInt64(27, t.failedAttempts)
-	s.BindInt64(28, 1) // open_dependencies, of a task with one
+	s.BindInt64(30, 1) // open_dependencies, of a task with one
 }
 
 // newPlainTask is what the columns of a task of the benchmarks hold.

@@ -361,19 +361,21 @@ func (r row) Columns() []string {
 	return r.columns
 }
 
-func (r row) Value(column int) any {
+func (r row) Value(column int) any { return r.Arg(column).Value() }
+
+func (r row) Arg(column int) driver.Arg {
 	switch r.ColumnType(column) {
 	case sqlite.TypeInteger:
-		return r.ColumnInt64(column)
+		return driver.Int(r.ColumnInt64(column))
 	case sqlite.TypeFloat:
-		return r.ColumnFloat(column)
+		return driver.Float(r.ColumnFloat(column))
 	case sqlite.TypeText:
-		return r.ColumnText(column)
+		return driver.Text(r.ColumnText(column))
 	case sqlite.TypeBlob:
 		blob := make([]byte, r.ColumnLen(column))
 		r.ColumnBytes(column, blob)
-		return blob
+		return driver.Blob(blob)
 	default:
-		return nil
+		return driver.Null()
 	}
 }

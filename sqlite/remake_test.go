@@ -14,7 +14,8 @@ import (
 )
 
 // byHand runs a script on a database as another program does.
-func byHand(t *testing.T, path, script string) {
+func byHand(t testing.TB, path, script string) {
+	t.Helper()
 	t.Helper()
 	c, err := zombiezen.OpenConn(path, zombiezen.OpenReadWrite)
 	mustSucceed(t, err)
@@ -56,9 +57,16 @@ func TestRemake(t *testing.T) {
 		"a view": {"DROP TRIGGER tasks_insert_edges; DROP TRIGGER tasks_update_edges; DROP VIEW task_dependency_lists", []string{
 			"view task_dependency_lists", "trigger tasks_insert_edges", "trigger tasks_update_edges",
 		}},
-		"a table": {"DROP TABLE session_log", []string{"table session_log"}},
+		"a table": {"DROP TABLE session_log", []string{"table session_log", "trigger session_log_history_delete"}},
 		"a column": {
-			"DROP TRIGGER tasks_revision; ALTER TABLE tasks DROP COLUMN metadata", []string{"column metadata of tasks", "trigger tasks_revision"},
+			"DROP TRIGGER tasks_revision; DROP TRIGGER tasks_history_replace; DROP TRIGGER tasks_history_insert; DROP TRIGGER tasks_history_update; " +
+				"DROP TRIGGER tasks_history_large; DROP TRIGGER tasks_history_rename; DROP TRIGGER tasks_history_delete; " +
+				"ALTER TABLE tasks DROP COLUMN metadata",
+			[]string{
+				"column metadata of tasks", "trigger tasks_revision",
+				"trigger tasks_history_replace", "trigger tasks_history_insert", "trigger tasks_history_update",
+				"trigger tasks_history_large", "trigger tasks_history_rename", "trigger tasks_history_delete",
+			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

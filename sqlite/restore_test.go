@@ -64,7 +64,8 @@ func TestRestore(t *testing.T) {
 			if size(path) > 0 {
 				was = dump(t, path)
 				for key, list := range was {
-					if strings.HasPrefix(key, "rows of ") && !strings.HasSuffix(key, "migrations") {
+					own := strings.HasSuffix(key, "migrations") || strings.HasPrefix(key, "rows of search_index_") // of the migrator, of FTS5
+					if strings.HasPrefix(key, "rows of ") && !own {
 						rows += len(list)
 					}
 				}

@@ -378,11 +378,12 @@ func tableNames(ctx context.Context, c driver.Conn) (names []string, err error) 
 	return names, err
 }
 
-// internalTable reports whether a table is SQLite's or a migrator's own.
+// internalTable reports whether a table is SQLite's or a migrator's own. FTS5 keeps
+// an index in tables that are named after it.
 func internalTable(name string) bool {
 	switch name {
 	case migrationsTable, userMigrationsTable, drizzleTable:
 		return true
 	}
-	return strings.HasPrefix(name, "sqlite_")
+	return strings.HasPrefix(name, "sqlite_") || strings.HasPrefix(name, searchIndex+"_")
 }

@@ -29,12 +29,12 @@ func TestTorture(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		notTested(t, "it cannot be seen there that a process was killed")
 	}
-	kills := map[string]int{"Work": 44, "Migrate": 10, "Open": 6}
+	kills := map[string]int{"Work": 44, "Migrate": 10, "Open": 6, "History": 12}
 	if os.Getenv("NEXUS_TORTURE") == "1" {
-		kills = map[string]int{"Work": 500, "Migrate": 100, "Open": 50}
+		kills = map[string]int{"Work": 500, "Migrate": 100, "Open": 50, "History": 300}
 	}
 	for name, run := range map[string]func(*testing.T, *rand.Rand, int){
-		"Work": tortureWork, "Migrate": tortureMigrations, "Open": tortureOpen,
+		"Work": tortureWork, "Migrate": tortureMigrations, "Open": tortureOpen, "History": tortureHistory,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -120,6 +120,7 @@ func (s *Agents) Register(ctx context.Context, a nexus.Agent) (after *nexus.Agen
 		return nil, err
 	}
 	err = s.run.write(ctx, func(c driver.Conn, end *settlement) error {
+		end.did("agent register", given.ID)
 		before, err := agents.get(ctx, c, given.ID)
 		if err != nil {
 			return err
@@ -156,7 +157,7 @@ func (s *Agents) Register(ctx context.Context, a nexus.Agent) (after *nexus.Agen
 // Heartbeat says that an agent is alive, whether or not it holds a task. The
 // leases of its tasks have heartbeats of their own. Code: CodeNotFound.
 func (s *Agents) Heartbeat(ctx context.Context, id string) (a *nexus.Agent, err error) {
-	err = s.run.writeBeside(ctx, func(c driver.Conn) error {
+	err = s.run.writeBeside(ctx, func(c driver.Conn, _ *settlement) error {
 		if err := signOfLife(ctx, c, id, s.now()); err != nil {
 			return err
 		}
@@ -176,12 +177,13 @@ func (s *Agents) Terminate(ctx context.Context, id, reason string) (a *nexus.Age
 		return nil, err
 	}
 	err = s.run.write(ctx, func(c driver.Conn, end *settlement) error {
+		end.did("agent terminate", "")
 		held, err := readAttempts(ctx, c, selectAttempt+` WHERE a.agent_id = $1 AND a.ended_us IS NULL ORDER BY a.epoch`, driver.Text(id))
 		if err != nil {
 			return err
 		}
 		for i := range held {
-			_, err := decide(ctx, c, held[i].TaskID, held[i].Epoch, s.now(), decision{
+			_, err := decide(ctx, c, end, held[i].TaskID, held[i].Epoch, s.now(), decision{
 				outcome: nexus.OutcomeReleased, reason: "its agent was terminated", update: givenBack,
 			})
 			if err != nil {

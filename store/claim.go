@@ -17,9 +17,16 @@ import (
 // Before it looks for tasks it takes those back whose lease is over, as
 // [DB.Recover] does, so nobody needs to run that for work to go on.
 //
+// A task that has used up its budget is escalated instead of being handed out, and
+// the next one is looked at. The tasks of a project that has used up its own stay as
+// they are.
+//
 // If fewer are ready than are wanted, there are fewer claims, perhaps none; that
-// is no error. Codes: CodeInvalid; for a named task also CodeNotFound, and
-// CodeNotReady, whose Stored is the attempt of the agent that holds it.
+// is no error. Codes: CodeInvalid; CodeOverBudget for a named task without a budget
+// left, or if only projects without one have tasks; for a named task also
+// CodeNotFound, and CodeNotReady, whose Stored is the attempt of the agent that holds
+// it. What was escalated stays so after CodeOverBudget, unless the caller's own
+// transaction is rolled back for it; then see [Tasks.EscalateOverBudget].
 //
 // Calling it again claims other tasks; within [Once] it returns the same, as far as
 // JSON shows it: times to the second, and no Lease.
@@ -28,26 +35,33 @@ func (s *Tasks) Claim(ctx context.Context, r nexus.ClaimRequest) (claims []nexus
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
-	err = s.run.writeBeside(ctx, func(c driver.Conn) error {
-		claims = nil // when this runs a second time, another may have been faster
+	var refused error // with what was done on the way kept
+	err = s.run.writeBeside(ctx, func(c driver.Conn, end *settlement) error {
+		end.did("claim", r.AgentID)
+		claims, refused = nil, nil // when this runs a second time, another may have been faster
 		now := s.now()
-		if _, err := expire(ctx, c, now); err != nil {
+		if _, err := expire(ctx, c, end, now); err != nil {
 			return err
 		}
 		var chosen []nexus.Task
 		if r.TaskID != "" {
 			t, err := claimable(ctx, c, r, now)
+			if nexus.CodeOf(err) == nexus.CodeOverBudget {
+				refused = err
+				return nil
+			}
 			if err != nil {
 				return err
 			}
 			chosen = []nexus.Task{*t}
 		} else {
-			filter := r.Filter
-			filter.Limit = r.Count
-			if chosen, err = lockReady(ctx, c, filter); err != nil {
+			if chosen, err = affordable(ctx, c, r, now); err != nil {
 				return err
 			}
 			if len(chosen) == 0 {
+				if refused, err = overBudgetProject(ctx, c, r.Filter); err != nil {
+					return err
+				}
 				_, err := mendLeases(ctx, c, now)
 				return err
 			}
@@ -60,6 +74,9 @@ func (s *Tasks) Claim(ctx context.Context, r nexus.ClaimRequest) (claims []nexus
 		}
 		return engage(ctx, c, r, chosen[len(chosen)-1].ID, now)
 	})
+	if err == nil {
+		err = refused
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -77,6 +94,9 @@ func claimable(ctx context.Context, c driver.Conn, r nexus.ClaimRequest, now tim
 	reasons, err := e.reasons(t, r.AgentID)
 	if err != nil || len(reasons) == 0 {
 		return t, err
+	}
+	if reasons[0].Cause == nexus.CauseBudget { // and nothing else
+		return nil, refuseSpent(ctx, c, t, now)
 	}
 	refused := &nexus.Error{
 		Code: nexus.CodeNotReady, Kind: nexus.KindTask, ID: t.ID, Message: "cannot be claimed: " + reasons[0].Message,
@@ -172,7 +192,7 @@ func (s *Tasks) Heartbeat(ctx context.Context, id string, epoch int64, lease tim
 			return nil, err
 		}
 	}
-	err = s.run.writeBeside(ctx, func(c driver.Conn) error {
+	err = s.run.writeBeside(ctx, func(c driver.Conn, _ *settlement) error {
 		held, err = heartbeat(ctx, c, id, epoch, lease, s.now())
 		return err
 	})
@@ -218,7 +238,7 @@ func (s *Tasks) Progress(ctx context.Context, id string, epoch int64, p nexus.Pr
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
-	err = s.run.writeBeside(ctx, func(c driver.Conn) error {
+	err = s.run.writeBeside(ctx, func(c driver.Conn, _ *settlement) error {
 		now := s.now()
 		p.At = now.UTC().Truncate(time.Second)
 		if held, err = heartbeat(ctx, c, id, epoch, 0, now); err != nil {

@@ -17,6 +17,7 @@ type Column struct {
 	Type     string // TEXT, INTEGER or REAL
 	Nullable bool
 	Default  string // as SQL; empty if there is none
+	Large    bool   // kept in the history only where it changes
 }
 
 // DerivedColumns returns the further columns of an entity's table: those that
@@ -52,6 +53,12 @@ func (c column[E]) with(sql string) column[E] {
 	return c
 }
 
+// large says that values may be long, and seldom change with the others.
+func (c column[E]) large() column[E] {
+	c.Large = true
+	return c
+}
+
 // nullable lets the column be NULL, which reads as the zero value.
 func (c column[E]) nullable() column[E] {
 	c.Nullable = true
@@ -82,7 +89,7 @@ func integer[E any, I ~int | ~int64](name string, field func(*E) *I) column[E] {
 }
 
 // optionalInteger is NULL when it is zero.
-func optionalInteger[E any](name string, field func(*E) *int) column[E] {
+func optionalInteger[E any, I ~int | ~int64](name string, field func(*E) *I) column[E] {
 	c := integer(name, field).nullable()
 	c.arg = func(e *E) driver.Arg {
 		if n := *field(e); n != 0 {
@@ -117,6 +124,18 @@ func real[E any](name string, field func(*E) *float64) column[E] {
 			*field(e) = min(max(r.Float(i), -math.MaxFloat64), math.MaxFloat64)
 		},
 	}
+}
+
+// optionalReal is NULL when it is zero.
+func optionalReal[E any](name string, field func(*E) *float64) column[E] {
+	c := real(name, field).nullable()
+	c.arg = func(e *E) driver.Arg {
+		if f := *field(e); f != 0 {
+			return driver.Float(f)
+		}
+		return driver.Null()
+	}
+	return c
 }
 
 // Times outside these years cannot be shown in RFC 3339. One that another

@@ -25,6 +25,7 @@ type ContentTable struct {
 	Columns []driver.Column // Nexus's, in its order
 	Added   []driver.Column // those that others have added, by name
 	Rows    int64
+	Sparse  bool // most of a row is NULL
 
 	key string // the columns by which rows are ordered
 }
@@ -38,7 +39,9 @@ func (t *ContentTable) Names() (names []string) {
 }
 
 // ownTables are Nexus's own tables. Of these, task_dependencies follows from the
-// tasks, and replaced_tasks has nothing between two statements.
+// tasks, metric_totals from the metrics, history_rows from the history, the index of a
+// search from all that, and those that are called replaced have nothing between two
+// statements.
 var ownTables = []struct {
 	name, key string
 	columns   []string
@@ -50,8 +53,28 @@ var ownTables = []struct {
 	}, false},
 	{"idempotency_keys", "key", []string{"key", "request", "result", "created_us"}, false},
 	{"session_log", "session_id, number", []string{"session_id", "number", "at_us", "kind", "author", "text"}, false},
+	{"history", "seq", historyColumns(), false},
+	{"history_marks", "name", []string{"name", "seq"}, false},
+	{"checkpoint_settings", "project_id", []string{
+		"project_id", "phase_complete", "feature_complete", "task_failed", "qa_exhausted", "every_minutes", "every_tasks",
+		"scheduled_us", "completed_tasks",
+	}, false},
 	{"task_dependencies", "", nil, true},
 	{"replaced_tasks", "", nil, true},
+	{"metric_totals", "", nil, true},
+	{"replaced_metrics", "", nil, true},
+	{"history_rows", "", nil, true},
+	{"replaced_rows", "", nil, true},
+	{"search_documents", "", nil, true},
+	{"search_progress", "", nil, true},
+}
+
+func historyColumns() []string {
+	names := []string{"seq", "at_us", "change", "kind", "id", "project_id", "large", "first", "operation", "actor"}
+	for n := range imageColumns {
+		names = append(names, fmt.Sprintf("v%d", n+1))
+	}
+	return names
 }
 
 // Catalog describes the schema.
@@ -115,7 +138,7 @@ func (c *Contents) add(ctx context.Context, conn driver.Conn, catalog *driver.Ca
 	if i < 0 {
 		return nexus.Errorf(nexus.CodeCorrupt, "the database has no table %s", name)
 	}
-	t := ContentTable{Name: name, key: key}
+	t := ContentTable{Name: name, key: key, Sparse: name == "history"}
 	place := func(c driver.Column) int { return slices.Index(columns, c.Name) }
 	for _, column := range catalog.Tables[i].Columns {
 		switch {
@@ -150,20 +173,7 @@ func (tx *Tx) Rows(ctx context.Context, t *ContentTable, fn func(row []driver.Ar
 	sql := "SELECT " + quotedNames(names) + " FROM " + t.Name + " ORDER BY " + t.key
 	return tx.conn.Query(ctx, sql, nil, func(r driver.Row) error {
 		for i := range row {
-			switch v := r.Value(i).(type) {
-			case int64:
-				row[i] = driver.Int(v)
-			case float64:
-				row[i] = driver.Float(v)
-			case string:
-				row[i] = driver.Text(v)
-			case []byte:
-				row[i] = driver.Blob(v)
-			case nil:
-				row[i] = driver.Null()
-			default:
-				return nexus.Errorf(nexus.CodeInternal, "a value of %s is a %T", t.Name, v)
-			}
+			row[i] = r.Arg(i)
 		}
 		return fn(row)
 	})
@@ -184,9 +194,11 @@ func quotedNames(names []string) string {
 // goroutine, within its transaction.
 type Loader struct {
 	conn     driver.Conn
+	end      *settlement
 	contents *Contents
 	inserts  map[string]string // SQL by table and columns
 	follow   []followed
+	newest   int64 // of the loaded history; 0 if there is none
 }
 
 // followed is a row of a table whose columns triggers change when tasks come.
@@ -203,7 +215,7 @@ func (tx *Tx) NewLoader(ctx context.Context) (*Loader, error) {
 	}
 	var full []string
 	for _, t := range contents.Tables {
-		if t.Rows > 0 {
+		if t.Rows > 0 && (t.Name != "history" || len(full) == 0) { // which has something of all others
 			full = append(full, fmt.Sprintf("%s (%d)", t.Name, t.Rows))
 		}
 	}
@@ -213,7 +225,13 @@ func (tx *Tx) NewLoader(ctx context.Context) (*Loader, error) {
 			Hint: "nothing was changed; name a new database",
 		}
 	}
-	return &Loader{conn: tx.conn, contents: contents, inserts: make(map[string]string)}, nil
+	// What was searched before knows another history.
+	if _, err := tx.conn.Exec(ctx, `DELETE FROM search_progress`); err != nil {
+		return nil, err
+	}
+	tx.end.did("import", "")
+	tx.end.operation.restores = true
+	return &Loader{conn: tx.conn, end: &tx.end, contents: contents, inserts: make(map[string]string)}, nil
 }
 
 // Version returns the version of the schema of this database.
@@ -258,8 +276,14 @@ func (l *Loader) Insert(ctx context.Context, table *ContentTable, columns []stri
 		sql = "INSERT INTO " + table.Name + " (" + quotedNames(columns) + ") VALUES (" + strings.Join(places, ", ") + ")"
 		l.inserts[key] = sql
 	}
+	if err := l.prepareHistory(ctx, table.Name); err != nil {
+		return err
+	}
 	if _, err := l.conn.Exec(ctx, sql, row...); err != nil {
 		return err
+	}
+	if table.Name == "history" {
+		l.newest = max(l.newest, row[slices.Index(columns, "seq")].Int)
 	}
 	if following := followingColumns[table.Name]; following != nil {
 		f := followed{table.Name, make(map[string]driver.Arg)}
@@ -288,27 +312,65 @@ func (l *Loader) Finish(ctx context.Context) error {
 			return err
 		}
 	}
+	return l.finishHistory(ctx)
+}
+
+// prepareHistory takes away what loading has done to the history, before its own rows
+// come: those of history after all others, and then the marks.
+func (l *Loader) prepareHistory(ctx context.Context, table string) error {
+	var statements []string
+	switch {
+	case table == "history" && l.newest == 0:
+		statements = []string{"DELETE FROM history", "DELETE FROM history_rows"}
+	case table == "history_marks":
+		statements = []string{"DELETE FROM history_marks WHERE name = 'indexed'"} // by loading
+	}
+	for _, sql := range statements {
+		if _, err := l.conn.Exec(ctx, sql); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// finishHistory leaves the history as it was loaded, if it was; that it was is not in
+// it.
+func (l *Loader) finishHistory(ctx context.Context) error {
+	if l.newest == 0 {
+		return nil
+	}
+	l.end.operation.silent = true
+	if _, err := l.conn.Exec(ctx, "DELETE FROM history WHERE seq > $1", driver.Int(l.newest)); err != nil {
+		return err
+	}
+	_, err := l.conn.Exec(ctx, `
+		INSERT INTO history_rows (id, kind, seq, large)
+		SELECT id, kind, seq, large FROM history
+		WHERE change <> 'operation' AND seq <= coalesce((SELECT seq FROM history_marks WHERE name = 'indexed'), 0)`)
+	return err
+}
+
+// setCompleted gives a feature its completed_tasks, which is kept equal to the count
+// if it has tasks. Where it was not, it came from a program that wrote it before there
+// was a count.
+func setCompleted(ctx context.Context, c driver.Conn, feature string, completed driver.Arg) error {
+	n, err := c.Exec(ctx, `
+		UPDATE features SET task_count = 0, completed_tasks = $2
+		WHERE id = $1 AND completed_tasks IS DISTINCT FROM $2`, driver.Text(feature), completed)
+	if err != nil || n == 0 {
+		return err
+	}
+	_, err = c.Exec(ctx, `
+		UPDATE features SET task_count = (SELECT count(*) FROM tasks WHERE feature_id = features.id)
+		WHERE id = $1`, driver.Text(feature))
+	return err
 }
 
 func (l *Loader) finishRow(ctx context.Context, f followed) error {
 	id := f.values["id"]
 	if completed, has := f.values["completed_tasks"]; has {
-		// It is kept equal to the count of a feature that has tasks. Where it was not,
-		// it came from a program that wrote it before there was a count.
-		n, err := l.conn.Exec(ctx, `
-			UPDATE features SET task_count = 0, completed_tasks = $2
-			WHERE id = $1 AND completed_tasks IS DISTINCT FROM $2`, id, completed)
-		if err != nil {
+		if err := setCompleted(ctx, l.conn, id.Text, completed); err != nil {
 			return err
-		}
-		if n > 0 {
-			_, err := l.conn.Exec(ctx, `
-				UPDATE features SET task_count = (SELECT count(*) FROM tasks WHERE feature_id = features.id)
-				WHERE id = $1`, id)
-			if err != nil {
-				return err
-			}
 		}
 	}
 	// The revision must change with the rest, or a trigger counts it; alone it may be

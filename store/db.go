@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-c8812374/nexus"
@@ -12,8 +13,9 @@ import (
 type DB struct {
 	Services
 
-	driver driver.DB
-	now    func() time.Time
+	driver  driver.DB
+	now     func() time.Time
+	indexed atomic.Int64 // how far history_rows has been seen to follow the history
 }
 
 // Services has one service per entity.
@@ -150,13 +152,16 @@ func (db *DB) Close() error { return db.driver.Close() }
 // has got in its way; what it did before has then been undone, so it must do
 // nothing outside the database that may not be done twice.
 func (db *DB) InTx(ctx context.Context, fn func(tx *Tx) error) error {
-	return db.driver.Write(ctx, func(c driver.Conn) error {
+	var due []nexus.CheckpointRequest
+	err := db.driver.Write(ctx, func(c driver.Conn) (err error) {
 		tx := newTx(c, db.now)
-		if err := fn(tx); err != nil {
-			return err
-		}
-		return tx.end.check(ctx, c)
+		due, err = db.settled(ctx, c, &tx.end, func() error { return fn(tx) })
+		return err
 	})
+	if err == nil {
+		db.makeDue(ctx, due)
+	}
+	return err
 }
 
 // View runs fn on a snapshot: all that it reads is of one moment. Writes in it
@@ -174,15 +179,23 @@ func (db *DB) snapshot(ctx context.Context, fn func(driver.Conn) error) error {
 }
 
 func (db *DB) write(ctx context.Context, fn func(driver.Conn, *settlement) error) error {
-	return db.driver.WriteAnywhere(ctx, func(c driver.Conn) error {
-		var end settlement
-		if err := fn(c, &end); err != nil {
-			return err
-		}
-		return end.check(ctx, c)
-	})
+	return db.settle(ctx, db.driver.WriteAnywhere, fn)
 }
 
-func (db *DB) writeBeside(ctx context.Context, fn func(driver.Conn) error) error {
-	return db.driver.WriteBeside(ctx, fn)
+func (db *DB) writeBeside(ctx context.Context, fn func(driver.Conn, *settlement) error) error {
+	return db.settle(ctx, db.driver.WriteBeside, fn)
+}
+
+// settle runs fn as a transaction of a kind.
+func (db *DB) settle(ctx context.Context, transact func(context.Context, func(driver.Conn) error) error, fn func(driver.Conn, *settlement) error) error {
+	var due []nexus.CheckpointRequest
+	err := transact(ctx, func(c driver.Conn) (err error) {
+		var end settlement
+		due, err = db.settled(ctx, c, &end, func() error { return fn(c, &end) })
+		return err
+	})
+	if err == nil {
+		db.makeDue(ctx, due)
+	}
+	return err
 }

@@ -91,7 +91,8 @@ func (db *DB) Mend(ctx context.Context) (found []nexus.Finding, err error) {
 	if len(damage) > 0 {
 		return nil, &nexus.Error{Code: nexus.CodeCorrupt, Message: "the file is damaged: " + damage[0], Hint: damageHint}
 	}
-	err = db.write(ctx, func(c driver.Conn, _ *settlement) error {
+	err = db.write(ctx, func(c driver.Conn, end *settlement) error {
+		end.did("doctor", "")
 		now := db.now()
 		if found, err = diagnose(ctx, c, now); err != nil {
 			return err
@@ -189,6 +190,18 @@ var diagnoses = []diagnosis{
 		check: "counts", message: "features with another completed_tasks than they have",
 		find: `SELECT id FROM features WHERE task_count > 0 AND coalesce(completed_tasks, -1) <> completed_task_count`,
 		mend: []string{`UPDATE features SET completed_tasks = completed_task_count WHERE task_count > 0 AND coalesce(completed_tasks, -1) <> completed_task_count`},
+	},
+	{
+		check: "totals", message: "metric_totals is not what the metrics of a project or task come to",
+		find: `
+			SELECT id FROM (SELECT * FROM metric_sums EXCEPT SELECT scope, id, type, metrics, amount FROM metric_totals) AS missing
+			UNION
+			SELECT id FROM (SELECT scope, id, type, metrics, amount FROM metric_totals EXCEPT SELECT * FROM metric_sums) AS extra`,
+		mend: []string{
+			`DELETE FROM metric_totals WHERE (scope, id, type, metrics, amount) NOT IN (SELECT scope, id, type, metrics, amount FROM metric_sums)`,
+			`INSERT INTO metric_totals (scope, id, type, metrics, amount)
+			SELECT scope, id, type, metrics, amount FROM metric_sums WHERE true ON CONFLICT DO NOTHING`,
+		},
 	},
 	{
 		check: "attempts", message: "tasks that do not exist are held",

@@ -92,7 +92,27 @@ func (e *explainer) reasons(t *nexus.Task, agent string) ([]nexus.Reason, error)
 		add(nexus.CauseProject, "its project %s is %s", project.ID, project.Status)
 	}
 	waiting, err := e.openDependencies(t.ID)
-	return append(list, waiting...), err
+	if err != nil {
+		return nil, err
+	}
+	list = append(list, waiting...)
+	if t.Status.Ended() || t.Status == nexus.TaskEscalated {
+		return list, nil
+	}
+	spent, err := taskSpending(e.ctx, e.conn, t)
+	if err != nil {
+		return nil, err
+	}
+	if spent.UsedUp() {
+		add(nexus.CauseBudget, "its budget is used up: %s; the next claim escalates it", spent)
+	}
+	if project == nil || project.BudgetTokens <= 0 && project.BudgetUSD <= 0 {
+		return list, nil
+	}
+	if spent, err = projectSpending(e.ctx, e.conn, project); err == nil && spent.UsedUp() {
+		add(nexus.CauseBudget, "the budget of its project %s is used up: %s", project.ID, spent)
+	}
+	return list, err
 }
 
 // stoppedProjects are those whose tasks are not handed out; see goesOn.

@@ -18,7 +18,7 @@ var features = table[nexus.Feature, nexus.FeatureFilter, nexus.FeatureUpdate]{
 		text("id", func(f *nexus.Feature) *string { return &f.ID }),
 		text("project_id", func(f *nexus.Feature) *string { return &f.ProjectID }),
 		text("name", func(f *nexus.Feature) *string { return &f.Name }),
-		optional("description", func(f *nexus.Feature) *string { return &f.Description }),
+		optional("description", func(f *nexus.Feature) *string { return &f.Description }).large(),
 		text("priority", func(f *nexus.Feature) *nexus.FeaturePriority { return &f.Priority }).with("'should'"),
 		text("status", func(f *nexus.Feature) *nexus.FeatureStatus { return &f.Status }).with("'backlog'"),
 		integer("estimated_tasks", func(f *nexus.Feature) *int { return &f.EstimatedTasks }).nullable().with("0"),
@@ -48,6 +48,7 @@ var features = table[nexus.Feature, nexus.FeatureFilter, nexus.FeatureUpdate]{
 	apply:          nexus.FeatureUpdate.Apply,
 	seen:           func(u nexus.FeatureUpdate) int64 { return u.Revision },
 	page:           func(f nexus.FeatureFilter) nexus.Page { return f.Page },
+	project:        func(f nexus.FeatureFilter) string { return f.ProjectID },
 	filter: func(w *where, f nexus.FeatureFilter) {
 		equal(w, "project_id", f.ProjectID)
 		in(w, "status", f.Status)

@@ -21,7 +21,10 @@ func TestImports(t *testing.T) {
 	}{
 		{module, []string{module}},
 		{module + "/store/driver", seam},
-		{module + "/store", append(seam, module+"/store")},
+		{module + "/store", append(
+			seam, module+"/store", module+"/internal/words",
+			"golang.org/x/text/transform", "golang.org/x/text/unicode/norm", // of words
+		)},
 	} {
 		for _, path := range dependencies(t, rule.of) {
 			if !slices.Contains(rule.allowed, path) {

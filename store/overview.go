@@ -15,8 +15,7 @@ import (
 
 // Overview says what is going on in a project, or in all if projectID is empty. It
 // is made to be read again and again: its cost does not grow with the attempts that
-// have ended, and hardly with the tasks that are completed, but it does with the
-// metrics.
+// have ended, nor with the metrics, and hardly with the tasks that are completed.
 //
 // Code: CodeNotFound.
 func (db *DB) Overview(ctx context.Context, projectID string) (o *nexus.Overview, err error) {
@@ -39,7 +38,7 @@ func overview(ctx context.Context, c driver.Conn, now time.Time, projectID strin
 		if err != nil {
 			return nil, err
 		}
-		r.o.ProjectName = p.Name
+		r.o.ProjectName, r.o.BudgetTokens, r.o.BudgetUSD = p.Name, max(p.BudgetTokens, 0), max(p.BudgetUSD, 0)
 	}
 	for _, read := range []func() error{r.tasks, r.ready, r.claimed, r.unclaimed, r.agents, r.features, r.throughput, r.metrics} {
 		if err := read(); err != nil {
@@ -248,13 +247,13 @@ func (r *overviewReader) throughput() error {
 }
 
 func (r *overviewReader) metrics() error {
-	const sql = `
-		SELECT sum(CASE WHEN m.type = 'cost_usd' THEN m.value END), sum(CASE WHEN m.type = 'token_usage' THEN m.value END)
-		FROM metrics m`
 	var w where
-	w.raw("m.type IN ('cost_usd', 'token_usage')")
-	r.ofProject(&w, "m.project_id = ?")
-	return r.query(sql, &w, "", func(row driver.Row) { r.o.CostUSD, r.o.Tokens = finite(row.Float(0)), finite(row.Float(1)) })
+	w.raw("scope = 'project'")
+	r.ofProject(&w, "id = ?")
+	spent := new(nexus.Spending)
+	err := readTotals(r.ctx, r.conn, spent, w.sql.String(), w.args...)
+	r.o.CostUSD, r.o.Tokens = spent.USD, spent.Tokens
+	return err
 }
 
 // finite is a number that JSON has.

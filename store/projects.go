@@ -17,7 +17,7 @@ var projects = table[nexus.Project, nexus.ProjectFilter, nexus.ProjectUpdate]{
 	columns: []column[nexus.Project]{
 		text("id", func(p *nexus.Project) *string { return &p.ID }),
 		text("name", func(p *nexus.Project) *string { return &p.Name }),
-		optional("description", func(p *nexus.Project) *string { return &p.Description }),
+		optional("description", func(p *nexus.Project) *string { return &p.Description }).large(),
 		text("mode", func(p *nexus.Project) *nexus.ProjectMode { return &p.Mode }),
 		text("status", func(p *nexus.Project) *nexus.ProjectStatus { return &p.Status }),
 		text("root_path", func(p *nexus.Project) *string { return &p.RootPath }),
@@ -27,6 +27,8 @@ var projects = table[nexus.Project, nexus.ProjectFilter, nexus.ProjectUpdate]{
 		optionalSeconds("completed_at", func(p *nexus.Project) *time.Time { return &p.CompletedAt }),
 		integer("revision", func(p *nexus.Project) *int64 { return &p.Revision }).with("1"),
 		optional("plan_key", func(p *nexus.Project) *string { return &p.PlanKey }),
+		optionalInteger("budget_tokens", func(p *nexus.Project) *int64 { return &p.BudgetTokens }),
+		optionalReal("budget_usd", func(p *nexus.Project) *float64 { return &p.BudgetUSD }),
 	},
 	orders:  []string{"name", "created_at", "updated_at"},
 	touched: "updated_at",

@@ -55,7 +55,8 @@ func byRank(a, b nexus.Task) int {
 // the tasks of the first, in the order of the last.
 const (
 	isReady    = `t.status = 'pending' AND t.open_dependencies = 0 AND coalesce(t.blocked_by, '') = ''`
-	goesOn     = `p.status NOT IN ('paused', 'completed') AND p.status <> 'failed'` // IN with three makes a table of them
+	notStopped = `p.status NOT IN ('paused', 'completed') AND p.status <> 'failed'` // IN with three makes a table of them
+	goesOn     = notStopped + ` AND ` + withinBudget
 	orderReady = ` ORDER BY t.priority, t.created_at, t.id`
 )
 

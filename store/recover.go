@@ -40,7 +40,8 @@ func (db *DB) Recover(ctx context.Context, r nexus.RecoverRequest) (report *nexu
 // its report.
 func (tx *Tx) Recover(ctx context.Context, r nexus.RecoverRequest) (*nexus.Recovery, error) {
 	now := tx.Tasks.now()
-	x := &recovery{ctx: ctx, conn: tx.conn, now: now, projects: make(map[string]bool), report: &nexus.Recovery{
+	tx.end.did("recover", "")
+	x := &recovery{ctx: ctx, conn: tx.conn, end: &tx.end, now: now, projects: make(map[string]bool), report: &nexus.Recovery{
 		DryRun: r.DryRun, Tasks: []nexus.RecoveredTask{}, Agents: []nexus.DeadAgent{}, Sessions: []nexus.PausedSession{},
 	}}
 	if err := x.run(r); err != nil {
@@ -62,12 +63,12 @@ func selectDue(d driver.Dialect) string {
 
 // expire takes back what leases are over for. It is what Claim does of a recovery;
 // when there is nothing to do it costs one look at an index.
-func expire(ctx context.Context, c driver.Conn, now time.Time) (*nexus.Recovery, error) {
+func expire(ctx context.Context, c driver.Conn, end *settlement, now time.Time) (*nexus.Recovery, error) {
 	due, err := readAttempts(ctx, c, selectDue(c.Dialect()), driver.Int(micros(now)))
 	if err != nil || len(due) == 0 {
 		return nil, err
 	}
-	x := &recovery{ctx: ctx, conn: c, now: now, projects: make(map[string]bool), report: new(nexus.Recovery)}
+	x := &recovery{ctx: ctx, conn: c, end: end, now: now, projects: make(map[string]bool), report: new(nexus.Recovery)}
 	for i := range due {
 		if err := x.takeBack(&due[i], nexus.OutcomeExpired, "its lease was over"); err != nil {
 			return nil, err
@@ -91,6 +92,7 @@ func mendLeases(ctx context.Context, c driver.Conn, now time.Time) (int, error) 
 type recovery struct {
 	ctx      context.Context
 	conn     driver.Conn
+	end      *settlement
 	now      time.Time
 	report   *nexus.Recovery
 	lost     []*nexus.Attempt // that were taken back because nothing was heard of them
@@ -157,7 +159,7 @@ func (x *recovery) takeBack(a *nexus.Attempt, outcome nexus.Outcome, reason stri
 			return givenBack(t)
 		}
 	}
-	t, err := decide(x.ctx, x.conn, a.TaskID, a.Epoch, x.now, decision{outcome: outcome, reason: reason, update: update})
+	t, err := decide(x.ctx, x.conn, x.end, a.TaskID, a.Epoch, x.now, decision{outcome: outcome, reason: reason, update: update})
 	if err != nil {
 		return err
 	}
@@ -197,7 +199,7 @@ func (x *recovery) takeUnclaimed(r nexus.RecoverRequest) error {
 			continue
 		}
 		reason := "it was in flight without a claim"
-		after, err := decide(x.ctx, x.conn, t.ID, 0, x.now, decision{
+		after, err := decide(x.ctx, x.conn, x.end, t.ID, 0, x.now, decision{
 			outcome: nexus.OutcomeReleased, reason: reason, update: givenBack,
 		})
 		if err != nil {

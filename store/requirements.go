@@ -17,7 +17,7 @@ var requirements = table[nexus.Requirement, nexus.RequirementFilter, nexus.Requi
 		text("id", func(r *nexus.Requirement) *string { return &r.ID }),
 		text("project_id", func(r *nexus.Requirement) *string { return &r.ProjectID }),
 		text("category", func(r *nexus.Requirement) *string { return &r.Category }),
-		text("description", func(r *nexus.Requirement) *string { return &r.Description }),
+		text("description", func(r *nexus.Requirement) *string { return &r.Description }).large(),
 		text("priority", func(r *nexus.Requirement) *nexus.RequirementPriority { return &r.Priority }).with("'medium'"),
 		optional("source", func(r *nexus.Requirement) *string { return &r.Source }),
 		idList("linked_features", func(r *nexus.Requirement) *[]string { return &r.LinkedFeatures }),
@@ -41,6 +41,7 @@ var requirements = table[nexus.Requirement, nexus.RequirementFilter, nexus.Requi
 	apply:          nexus.RequirementUpdate.Apply,
 	seen:           func(u nexus.RequirementUpdate) int64 { return u.Revision },
 	page:           func(f nexus.RequirementFilter) nexus.Page { return f.Page },
+	project:        func(f nexus.RequirementFilter) string { return f.ProjectID },
 	filter: func(w *where, f nexus.RequirementFilter) {
 		equal(w, "project_id", f.ProjectID)
 		equal(w, "category", f.Category)

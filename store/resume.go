@@ -149,9 +149,13 @@ func (w *briefer) aboutTask() error {
 	if t.QAIterations > 0 {
 		counts += fmt.Sprintf("; rounds of review: %d of %d", t.QAIterations, t.MaxIterations)
 	}
+	spent, err := taskSpending(w.ctx, w.tx.conn, t)
+	if err != nil {
+		return err
+	}
 	w.add("task", "The task",
 		fmt.Sprintf("%s, %s, priority %s", called(t.ID, t.Name), t.Status, t.Priority),
-		t.Description, said("Branch", t.BranchName), said("Worktree", t.WorktreePath), holder, counts)
+		t.Description, said("Branch", t.BranchName), said("Worktree", t.WorktreePath), holder, counts, said("Budget used", spent.String()))
 	return nil
 }
 
@@ -329,8 +333,13 @@ func (w *briefer) requirements() error {
 
 func (w *briefer) state() error {
 	o := w.overview
+	spent, err := projectSpending(w.ctx, w.tx.conn, w.project)
+	if err != nil {
+		return err
+	}
 	w.add("state", "Where things stand", fmt.Sprintf("%d of %d tasks are done; ready %d, in flight %d, blocked %d, escalated %d",
-		o.TasksTotal-o.TasksOpen, o.TasksTotal, o.Ready, len(o.InFlight), o.TasksByStatus[nexus.TaskBlocked], o.TasksByStatus[nexus.TaskEscalated]))
+		o.TasksTotal-o.TasksOpen, o.TasksTotal, o.Ready, len(o.InFlight), o.TasksByStatus[nexus.TaskBlocked], o.TasksByStatus[nexus.TaskEscalated]),
+		said("Budget of the project used", spent.String()))
 	return nil
 }
 

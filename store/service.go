@@ -28,7 +28,7 @@ type runner interface {
 	// write's fn notes in the settlement what is checked at the transaction's end.
 	write(ctx context.Context, fn func(driver.Conn, *settlement) error) error
 	// writeBeside is for an fn that locks what it decides by; see driver.DB.
-	writeBeside(ctx context.Context, fn func(driver.Conn) error) error
+	writeBeside(ctx context.Context, fn func(driver.Conn, *settlement) error) error
 }
 
 // Create stores a new entity. It first fills in what e lacks (see the entity's
@@ -55,6 +55,7 @@ func (s *Service[E, F, U]) CreateMany(ctx context.Context, entities []*E) error 
 	}
 	current := -1
 	err := s.run.write(ctx, func(c driver.Conn, end *settlement) error {
+		end.did(s.table.createName, "")
 		for i, e := range entities {
 			current = i
 			if err := s.table.insert(ctx, c, e); err != nil {
@@ -122,12 +123,11 @@ func (t *table[E, F, U]) list(ctx context.Context, c driver.Conn, filter F) ([]E
 }
 
 func (t *table[E, F, U]) each(ctx context.Context, c driver.Conn, filter F, fn func(driver.Row) error) error {
-	var w where
-	t.filter(&w, filter)
-	if err := t.paged(&w, t.page(filter)); err != nil {
-		return err
+	build := func(w *where) error {
+		t.filter(w, filter)
+		return t.paged(w, t.page(filter))
 	}
-	return c.Query(ctx, t.selectSQL+w.sql.String(), w.args, fn)
+	return t.query(ctx, c, t.allColumns, filter, build, "", fn)
 }
 
 // All iterates over what List would return. An error is the last thing that it
@@ -178,33 +178,31 @@ func (s *Service[E, F, U]) Cursor(page nexus.Page, e *E) (string, error) {
 // Count returns how many entities the filter chooses. Its order, limit and
 // cursor do not matter.
 func (s *Service[E, F, U]) Count(ctx context.Context, filter F) (n int64, err error) {
-	var w where
-	if s.table.filter(&w, filter); w.err != nil {
-		return 0, w.err
-	}
 	err = s.run.read(ctx, func(c driver.Conn) error {
-		return c.Query(ctx, "SELECT count(*) FROM "+s.table.kind.Table()+w.sql.String(), w.args,
-			func(r driver.Row) error {
-				n = r.Int(0)
-				return nil
-			})
+		return s.table.query(ctx, c, "count(*)", filter, s.table.chosen(filter), "", func(r driver.Row) error {
+			n = r.Int(0)
+			return nil
+		})
 	})
 	return n, err
 }
 
+// chosen builds the condition of a filter alone.
+func (t *table[E, F, U]) chosen(filter F) func(*where) error {
+	return func(w *where) error {
+		t.filter(w, filter)
+		return w.err
+	}
+}
+
 // countByStatus counts by status, for entities that have one.
 func countByStatus[S ~string, E, F, U any](ctx context.Context, s *Service[E, F, U], filter F) (map[S]int64, error) {
-	var w where
-	if s.table.filter(&w, filter); w.err != nil {
-		return nil, w.err
-	}
 	counts := make(map[S]int64)
 	err := s.run.read(ctx, func(c driver.Conn) error {
-		return c.Query(ctx, "SELECT status, count(*) FROM "+s.table.kind.Table()+w.sql.String()+" GROUP BY status", w.args,
-			func(r driver.Row) error {
-				counts[S(r.Text(0))] = r.Int(1)
-				return nil
-			})
+		return s.table.query(ctx, c, "status, count(*)", filter, s.table.chosen(filter), " GROUP BY status", func(r driver.Row) error {
+			counts[S(r.Text(0))] = r.Int(1)
+			return nil
+		})
 	})
 	return counts, err
 }
@@ -219,6 +217,7 @@ func countByStatus[S ~string, E, F, U any](ctx context.Context, s *Service[E, F,
 func (s *Service[E, F, U]) Update(ctx context.Context, id string, update U) (*E, error) {
 	var after *E
 	err := s.run.write(ctx, func(c driver.Conn, end *settlement) error {
+		end.did(s.table.updateName, "")
 		before, err := s.table.mustGet(ctx, c, id)
 		if err != nil {
 			return err
@@ -257,6 +256,7 @@ func (s *Service[E, F, U]) replace(ctx context.Context, c driver.Conn, end *sett
 func (s *Service[E, F, U]) Upsert(ctx context.Context, e *E) (created bool, err error) {
 	given := *e
 	err = s.run.write(ctx, func(c driver.Conn, end *settlement) error {
+		end.did(s.table.upsertName, "")
 		*e = given // as it was, when this runs again
 		seen := *s.table.revision(e)
 		s.table.setDefaults(e, s.now())
@@ -294,6 +294,7 @@ func (s *Service[E, F, U]) Upsert(ctx context.Context, e *E) (created bool, err 
 // says belongs to it. Codes: CodeNotFound; CodeInUse if other rows refer to it.
 func (s *Service[E, F, U]) Delete(ctx context.Context, id string) error {
 	err := s.run.write(ctx, func(c driver.Conn, end *settlement) error {
+		end.did(s.table.deleteName, "")
 		if s.table.deleting != nil {
 			if err := s.table.deleting(ctx, c, end, id); err != nil {
 				return err
@@ -317,15 +318,25 @@ func (s *Service[E, F, U]) Delete(ctx context.Context, id string) error {
 // Resolve returns the id that begins with prefix, or is prefix. Codes:
 // CodeNotFound; CodeAmbiguous if several begin with it and none is it.
 func (s *Service[E, F, U]) Resolve(ctx context.Context, prefix string) (string, error) {
-	// The last code point sorts after everything that an id can go on with.
-	args := []driver.Arg{driver.Text(prefix), driver.Text(prefix + "\U0010FFFF")}
+	args := []driver.Arg{driver.Text(prefix), driver.Text(prefix + lastOfAll)}
 	var ids []string
-	err := s.run.read(ctx, func(c driver.Conn) error {
+	err := s.run.read(ctx, func(c driver.Conn) (err error) {
 		if !c.Dialect().CanHold(prefix) {
 			return nil
 		}
+		source := s.table.kind.Table()
+		w := where{args: args}
+		if past, ok := c.(*pastConn); ok {
+			if l := layouts[s.table.kind]; l != nil {
+				ids, err = l.startingWith(ctx, past, prefix)
+				return err
+			}
+			if source, err = past.source(ctx, s.table.kind, &w, ""); err != nil {
+				return err
+			}
+		}
 		const most = " WHERE id >= $1 AND id < $2 ORDER BY id LIMIT 3"
-		return c.Query(ctx, "SELECT id FROM "+s.table.kind.Table()+most, args, func(r driver.Row) error {
+		return c.Query(ctx, "SELECT id FROM "+source+most, w.args, func(r driver.Row) error {
 			ids = append(ids, r.Text(0))
 			return nil
 		})
@@ -344,6 +355,9 @@ func (s *Service[E, F, U]) Resolve(ctx context.Context, prefix string) (string, 
 	}
 	return ids[0], nil
 }
+
+// lastOfAll sorts after everything that an id can go on with.
+const lastOfAll = "\U0010FFFF"
 
 // second is now, as the database keeps it.
 func (s *Service[E, F, U]) second() time.Time { return s.now().UTC().Truncate(time.Second) }

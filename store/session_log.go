@@ -58,9 +58,13 @@ func (s *Sessions) Log(ctx context.Context, id string, filter nexus.SessionLogFi
 			return err
 		}
 		var w where
+		source, err := logSource(ctx, c, &w)
+		if err != nil {
+			return err
+		}
 		w.condition("session_id = ?", driver.Text(id))
 		w.condition("number > ?", driver.Int(filter.After))
-		list, err = readLog(ctx, c, &w, "number", "number DESC", filter)
+		list, err = readLog(ctx, c, source, &w, "number", "number DESC", filter)
 		return err
 	})
 	return list, err
@@ -78,11 +82,50 @@ func (s *Sessions) LogOfProject(ctx context.Context, projectID string, filter ne
 			return err
 		}
 		var w where
-		w.condition("session_id IN (SELECT id FROM sessions WHERE project_id = ?)", driver.Text(projectID))
-		list, err = readLog(ctx, c, &w, "at_us, session_id, number", "at_us DESC, session_id DESC, number DESC", filter)
+		source, err := logSource(ctx, c, &w)
+		if err != nil {
+			return err
+		}
+		if _, past := c.(*pastConn); past {
+			those, err := sessions.list(ctx, c, nexus.SessionFilter{ProjectID: projectID})
+			if err != nil || len(those) == 0 {
+				return err
+			}
+			var all []string
+			for i := range those {
+				all = append(all, those[i].ID)
+			}
+			in(&w, "session_id", all)
+		} else {
+			w.condition("session_id IN (SELECT id FROM sessions WHERE project_id = ?)", driver.Text(projectID))
+		}
+		list, err = readLog(ctx, c, source, &w, "at_us, session_id, number", "at_us DESC, session_id DESC, number DESC", filter)
 		return err
 	})
 	return list, err
+}
+
+// logSource is what a log is read from: the table, or what that was in the past, with
+// its condition. To append is no change that the history has, so an entry was there
+// if it is older than the change after that moment.
+func logSource(ctx context.Context, c driver.Conn, w *where) (string, error) {
+	past, ok := c.(*pastConn)
+	if !ok {
+		return "session_log", nil
+	}
+	w.args = []driver.Arg{driver.Int(past.seq)}
+	if last, err := lastRecord(ctx, past.Conn); err != nil {
+		return "", err
+	} else if last > past.seq {
+		next, err := transactionAt(ctx, past.Conn, past.seq+1)
+		if err != nil {
+			return "", err
+		}
+		w.condition("at_us <= ?", driver.Int(next.at))
+	}
+	return `(SELECT session_id, number, at_us, kind, author, text FROM session_log
+		UNION SELECT id, v1, v2, v3, v4, v5 FROM history
+		WHERE kind = 'session_entry' AND seq > $1 AND change = 'delete') AS session_log`, nil
 }
 
 func checkLast(filter nexus.SessionLogFilter) error {
@@ -93,7 +136,7 @@ func checkLast(filter nexus.SessionLogFilter) error {
 }
 
 // readLog reads what w chooses, in an order that is given forwards and backwards.
-func readLog(ctx context.Context, c driver.Conn, w *where, order, back string, filter nexus.SessionLogFilter) (list []nexus.SessionEntry, err error) {
+func readLog(ctx context.Context, c driver.Conn, source string, w *where, order, back string, filter nexus.SessionLogFilter) (list []nexus.SessionEntry, err error) {
 	in(w, "kind", filter.Kind)
 	if filter.Last > 0 {
 		order = back
@@ -103,8 +146,8 @@ func readLog(ctx context.Context, c driver.Conn, w *where, order, back string, f
 	if w.err != nil {
 		return nil, w.err
 	}
-	const columns = "SELECT session_id, number, at_us, kind, author, text FROM session_log"
-	err = c.Query(ctx, columns+w.sql.String(), w.args, func(r driver.Row) error {
+	const columns = "SELECT session_id, number, at_us, kind, author, text FROM "
+	err = c.Query(ctx, columns+source+w.sql.String(), w.args, func(r driver.Row) error {
 		list = append(list, nexus.SessionEntry{
 			SessionID: r.Text(0), Number: r.Int(1), At: fromMicros(r.Int(2)), Kind: r.Text(3), Author: r.Text(4), Text: r.Text(5),
 		})
@@ -124,6 +167,7 @@ func (s *Sessions) ResumeLatest(ctx context.Context, projectID string, types ...
 		if _, err := projects.mustGet(ctx, c, projectID); err != nil {
 			return err
 		}
+		end.did("session resume", "")
 		list, err := sessions.list(ctx, c, nexus.SessionFilter{
 			ProjectID: projectID, Type: types, Status: []nexus.SessionStatus{nexus.SessionActive, nexus.SessionPaused},
 			Page: nexus.Page{OrderBy: "started_at", Descending: true, Limit: 1},

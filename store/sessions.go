@@ -19,7 +19,7 @@ var sessions = table[nexus.Session, nexus.SessionFilter, nexus.SessionUpdate]{
 		text("project_id", func(s *nexus.Session) *string { return &s.ProjectID }),
 		text("type", func(s *nexus.Session) *nexus.SessionType { return &s.Type }),
 		text("status", func(s *nexus.Session) *nexus.SessionStatus { return &s.Status }).with("'active'"),
-		optional("data", func(s *nexus.Session) *nexus.JSON { return &s.Data }),
+		optional("data", func(s *nexus.Session) *nexus.JSON { return &s.Data }).large(),
 		seconds("started_at", func(s *nexus.Session) *time.Time { return &s.StartedAt }),
 		optionalSeconds("ended_at", func(s *nexus.Session) *time.Time { return &s.EndedAt }),
 		integer("revision", func(s *nexus.Session) *int64 { return &s.Revision }).with("1"),
@@ -39,6 +39,7 @@ var sessions = table[nexus.Session, nexus.SessionFilter, nexus.SessionUpdate]{
 	apply:          nexus.SessionUpdate.Apply,
 	seen:           func(u nexus.SessionUpdate) int64 { return u.Revision },
 	page:           func(f nexus.SessionFilter) nexus.Page { return f.Page },
+	project:        func(f nexus.SessionFilter) string { return f.ProjectID },
 	filter: func(w *where, f nexus.SessionFilter) {
 		equal(w, "project_id", f.ProjectID)
 		in(w, "type", f.Type)

@@ -17,6 +17,7 @@ import (
 type settlement struct {
 	depending []newDependencies
 	deleted   []string // tasks that were deleted
+	operation operation
 }
 
 // newDependencies are what a task depends on since this transaction. What it did

@@ -19,7 +19,7 @@ var subFeatures = table[nexus.SubFeature, nexus.SubFeatureFilter, nexus.SubFeatu
 		text("id", func(s *nexus.SubFeature) *string { return &s.ID }),
 		text("feature_id", func(s *nexus.SubFeature) *string { return &s.FeatureID }),
 		text("name", func(s *nexus.SubFeature) *string { return &s.Name }),
-		optional("description", func(s *nexus.SubFeature) *string { return &s.Description }),
+		optional("description", func(s *nexus.SubFeature) *string { return &s.Description }).large(),
 		text("status", func(s *nexus.SubFeature) *nexus.FeatureStatus { return &s.Status }).with("'backlog'"),
 		seconds("created_at", func(s *nexus.SubFeature) *time.Time { return &s.CreatedAt }),
 		integer("revision", func(s *nexus.SubFeature) *int64 { return &s.Revision }).with("1"),
@@ -45,7 +45,7 @@ var subFeatures = table[nexus.SubFeature, nexus.SubFeatureFilter, nexus.SubFeatu
 	page:           func(f nexus.SubFeatureFilter) nexus.Page { return f.Page },
 	filter: func(w *where, f nexus.SubFeatureFilter) {
 		if f.ProjectID != "" {
-			w.condition("feature_id IN (SELECT id FROM features WHERE project_id = ?)", driver.Text(f.ProjectID))
+			w.condition("feature_id IN (SELECT id FROM "+w.table(nexus.KindFeature)+" WHERE project_id = ?)", driver.Text(f.ProjectID))
 		}
 		equal(w, "feature_id", f.FeatureID)
 		in(w, "status", f.Status)

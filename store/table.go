@@ -39,13 +39,17 @@ type table[E, F, U any] struct {
 	seen           func(U) int64 // the revision that the update is based on
 	page           func(F) nexus.Page
 	filter         func(*where, F)
+	project        func(F) string // the project that a filter names; nil if it cannot
 
 	// noteChange and deleting note what is to be checked at the end of the
 	// transaction; nil if there is nothing. before is nil when after is new.
 	noteChange func(end *settlement, before, after *E)
 	deleting   func(ctx context.Context, c driver.Conn, end *settlement, id string) error
 
-	insertSQL, selectSQL, getSQL, deleteSQL string
+	allColumns, insertSQL, selectSQL, getSQL, deleteSQL string
+
+	// What the history calls its operations.
+	createName, updateName, upsertName, deleteName string
 }
 
 func (t *table[E, F, U]) changed(end *settlement, before, after *E) {
@@ -81,9 +85,12 @@ func (t table[E, F, U]) prepared() *table[E, F, U] {
 		places = append(places, fmt.Sprintf("$%d", len(places)+1))
 	}
 	t.insertSQL = "INSERT INTO " + name + " (" + columns + ") VALUES (" + strings.Join(places, ", ") + ")"
+	t.allColumns = list
 	t.selectSQL = "SELECT " + list + " FROM " + name
 	t.getSQL = t.selectSQL + " WHERE id = $1"
 	t.deleteSQL = "DELETE FROM " + name + " WHERE id = $1"
+	operation := strings.ReplaceAll(string(t.kind), "_", "-") + " "
+	t.createName, t.updateName, t.upsertName, t.deleteName = operation+"create", operation+"update", operation+"upsert", operation+"delete"
 	return &t
 }
 
@@ -116,16 +123,84 @@ func (t *table[E, F, U]) read(ctx context.Context, c driver.Conn, sql string, ar
 	return list, err
 }
 
+// query runs a SELECT of columns from the table, or from what that was in the past, with
+// a condition that build makes, and what follows it.
+func (t *table[E, F, U]) query(ctx context.Context, c driver.Conn, columns string, filter F, build func(*where) error, after string, fn func(driver.Row) error) error {
+	if past, ok := c.(*pastConn); ok {
+		return t.queryPast(ctx, past, columns, filter, build, after, fn)
+	}
+	var w where
+	if err := build(&w); err != nil {
+		return err
+	}
+	return c.Query(ctx, "SELECT "+columns+" FROM "+t.kind.Table()+w.sql.String()+after, w.args, fn)
+}
+
+// queryPast is query of the past. Rows that are not as they were come from the history,
+// and whole only if all columns are selected.
+func (t *table[E, F, U]) queryPast(ctx context.Context, c *pastConn, columns string, filter F, build func(*where) error, after string, fn func(driver.Row) error) (err error) {
+	w := where{}
+	w.past = func(kind nexus.Kind) (string, error) { return c.source(ctx, kind, &w, "") }
+	source := ""
+	if layouts[t.kind] == nil {
+		if source, err = c.source(ctx, t.kind, &w, ""); err != nil {
+			return err
+		}
+	} else {
+		w.args = make([]driver.Arg, pastArgs)
+	}
+	if err := build(&w); err != nil {
+		return err
+	}
+	if l := layouts[t.kind]; l != nil {
+		project := ""
+		if t.project != nil {
+			project = t.project(filter)
+		}
+		changed, err := l.changedSince(ctx, c.Conn, c.seq, project)
+		if err != nil {
+			return err
+		}
+		list := &pastList{l, changed}
+		needed := columns
+		if columns == t.allColumns {
+			each := fn
+			fn = func(r driver.Row) error { return each(list.row(r)) }
+			needed = ""
+		}
+		if source, w.args, err = list.source(needed+w.sql.String()+after, w.args, 0); err != nil {
+			return err
+		}
+	}
+	return c.Conn.Query(ctx, "SELECT "+columns+" FROM "+source+w.sql.String()+after, w.args, fn)
+}
+
 // get reads the row with an id, or returns nil.
 func (t *table[E, F, U]) get(ctx context.Context, c driver.Conn, id string) (e *E, err error) {
 	if !c.Dialect().CanHold(id) {
 		return nil, nil
+	}
+	past, ok := c.(*pastConn)
+	if ok && layouts[t.kind] != nil {
+		i, err := layouts[t.kind].imageAt(ctx, past.Conn, id, past.seq)
+		if i == nil || err != nil {
+			return nil, err
+		}
+		e = new(E)
+		t.scan(e, imageRow(i))
+		return e, nil
 	}
 	err = c.Query(ctx, t.getSQL, []driver.Arg{driver.Text(id)}, func(r driver.Row) error {
 		e = new(E)
 		t.scan(e, r)
 		return nil
 	})
+	if ok && e != nil && err == nil {
+		var until int64
+		if until, err = momentTime(ctx, past.Conn, past.seq); t.created(e).UnixMicro() > until {
+			e = nil
+		}
+	}
 	return e, err
 }
 

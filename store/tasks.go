@@ -21,7 +21,7 @@ var tasks = table[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
 		optional("feature_id", func(t *nexus.Task) *string { return &t.FeatureID }),
 		optional("sub_feature_id", func(t *nexus.Task) *string { return &t.SubFeatureID }),
 		text("name", func(t *nexus.Task) *string { return &t.Name }),
-		optional("description", func(t *nexus.Task) *string { return &t.Description }),
+		optional("description", func(t *nexus.Task) *string { return &t.Description }).large(),
 		text("status", func(t *nexus.Task) *nexus.TaskStatus { return &t.Status }).with("'pending'"),
 		text("size", func(t *nexus.Task) *nexus.TaskSize { return &t.Size }).with("'small'"),
 		optional("assigned_agent", func(t *nexus.Task) *string { return &t.AssignedAgent }),
@@ -40,9 +40,11 @@ var tasks = table[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
 		integer("revision", func(t *nexus.Task) *int64 { return &t.Revision }).with("1"),
 		optional("plan_key", func(t *nexus.Task) *string { return &t.PlanKey }),
 		priority("priority", func(t *nexus.Task) *nexus.TaskPriority { return &t.Priority }).with("2"),
-		optional("metadata", func(t *nexus.Task) *nexus.JSON { return &t.Metadata }),
+		optional("metadata", func(t *nexus.Task) *nexus.JSON { return &t.Metadata }).large(),
 		integer("max_attempts", func(t *nexus.Task) *int { return &t.MaxAttempts }).with("3"),
 		integer("failed_attempts", func(t *nexus.Task) *int { return &t.FailedAttempts }).with("0"),
+		optionalInteger("budget_tokens", func(t *nexus.Task) *int64 { return &t.BudgetTokens }),
+		optionalReal("budget_usd", func(t *nexus.Task) *float64 { return &t.BudgetUSD }),
 	},
 	// That nothing it depends on has ended is right for most, and spares a trigger
 	// from writing the row again.
@@ -72,6 +74,7 @@ var tasks = table[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
 	apply:          nexus.TaskUpdate.Apply,
 	seen:           func(u nexus.TaskUpdate) int64 { return u.Revision },
 	page:           func(f nexus.TaskFilter) nexus.Page { return f.Page },
+	project:        func(f nexus.TaskFilter) string { return f.ProjectID },
 	filter: func(w *where, f nexus.TaskFilter) {
 		equal(w, "project_id", f.ProjectID)
 		equal(w, "feature_id", f.FeatureID)

@@ -28,12 +28,12 @@ func newTx(c driver.Conn, now func() time.Time) *Tx {
 // InTx runs fn as a part of the transaction that can fail on its own: if fn
 // returns an error or panics, what fn did is undone, and the rest remains.
 func (tx *Tx) InTx(ctx context.Context, fn func(tx *Tx) error) error {
-	return tx.conn.Savepoint(ctx, func() error { return fn(tx) })
+	return tx.savepoint(ctx, func() error { return fn(tx) })
 }
 
 // Exec runs a statement of the caller's own, with $1-style placeholders, and
 // returns the number of rows it changed. Arguments may be nil, strings, numbers,
-// booleans, and times, which are kept in seconds.
+// booleans, bytes, and times, which are kept in seconds.
 func (tx *Tx) Exec(ctx context.Context, sql string, args ...any) (int64, error) {
 	list, err := rawArgs(args)
 	if err != nil {
@@ -105,6 +105,8 @@ func rawArgs(values []any) ([]driver.Arg, error) {
 			args[i] = driver.Float(v)
 		case bool:
 			args[i] = boolArg(v)
+		case []byte:
+			args[i] = driver.Blob(v)
 		case time.Time:
 			args[i] = driver.Int(v.Unix())
 		default:
@@ -125,9 +127,19 @@ func (tx *Tx) snapshot(ctx context.Context, fn func(driver.Conn) error) error {
 // write runs fn in a savepoint, so that a call that fails half-way leaves
 // nothing, even if the caller goes on.
 func (tx *Tx) write(ctx context.Context, fn func(driver.Conn, *settlement) error) error {
-	return tx.conn.Savepoint(ctx, func() error { return fn(tx.conn, &tx.end) })
+	return tx.savepoint(ctx, func() error { return fn(tx.conn, &tx.end) })
 }
 
-func (tx *Tx) writeBeside(ctx context.Context, fn func(driver.Conn) error) error {
-	return tx.write(ctx, func(c driver.Conn, _ *settlement) error { return fn(c) })
+// savepoint undoes what fn did if it fails, and forgets what it was called.
+func (tx *Tx) savepoint(ctx context.Context, fn func() error) error {
+	before := tx.end.operation
+	err := tx.conn.Savepoint(ctx, fn)
+	if err != nil {
+		tx.end.operation = before
+	}
+	return err
+}
+
+func (tx *Tx) writeBeside(ctx context.Context, fn func(driver.Conn, *settlement) error) error {
+	return tx.write(ctx, fn)
 }

@@ -17,6 +17,20 @@ type where struct {
 	sql  strings.Builder
 	args []driver.Arg
 	err  error // of the first condition that makes no sense
+
+	past func(nexus.Kind) (string, error) // what other tables were, if that is asked for
+}
+
+// table is what a condition reads for another table; it may add arguments.
+func (w *where) table(kind nexus.Kind) string {
+	if w.past == nil {
+		return kind.Table()
+	}
+	source, err := w.past(kind)
+	if err != nil && w.err == nil {
+		w.err = err
+	}
+	return source
 }
 
 // maxValues bounds the values of one condition; databases bound the arguments of

@@ -28,7 +28,7 @@ func (s *Tasks) Complete(ctx context.Context, id string, epoch int64, evidence n
 		return nil, err
 	}
 	return s.decide(ctx, id, epoch, decision{
-		outcome: nexus.OutcomeCompleted, evidence: &evidence,
+		verb: "complete", outcome: nexus.OutcomeCompleted, evidence: &evidence,
 		update: func(*nexus.Task) nexus.TaskUpdate { return nexus.TaskUpdate{Status: new(nexus.TaskCompleted)} },
 	})
 }
@@ -48,7 +48,7 @@ func (s *Tasks) Fail(ctx context.Context, id string, epoch int64, f Failure) (*n
 		return nil, err
 	}
 	return s.decide(ctx, id, epoch, decision{
-		outcome: nexus.OutcomeFailed, reason: f.Reason, evidence: &f.Evidence,
+		verb: "fail", outcome: nexus.OutcomeFailed, reason: f.Reason, evidence: &f.Evidence,
 		update: func(t *nexus.Task) nexus.TaskUpdate { return afterFailure(t, f.Final) }, endsWork: true,
 	})
 }
@@ -74,7 +74,7 @@ func givenBack(*nexus.Task) nexus.TaskUpdate {
 // attempt. Its codes are those of Complete.
 func (s *Tasks) Release(ctx context.Context, id string, epoch int64, reason string) (*nexus.Task, error) {
 	return s.decide(ctx, id, epoch, decision{
-		outcome: nexus.OutcomeReleased, reason: reason, update: givenBack, endsWork: true,
+		verb: "release", outcome: nexus.OutcomeReleased, reason: reason, update: givenBack, endsWork: true,
 	})
 }
 
@@ -87,7 +87,7 @@ func (s *Tasks) Block(ctx context.Context, id string, epoch int64, reason string
 		}}}
 	}
 	return s.decide(ctx, id, epoch, decision{
-		outcome: nexus.OutcomeBlocked, reason: reason,
+		verb: "block", outcome: nexus.OutcomeBlocked, reason: reason,
 		update: func(*nexus.Task) nexus.TaskUpdate {
 			return nexus.TaskUpdate{Status: new(nexus.TaskBlocked), BlockedBy: &reason, AssignedAgent: new("")}
 		},
@@ -99,7 +99,7 @@ func (s *Tasks) Block(ctx context.Context, id string, epoch int64, reason string
 // those of Complete.
 func (s *Tasks) Unblock(ctx context.Context, id string) (*nexus.Task, error) {
 	return s.decide(ctx, id, 0, decision{
-		outcome: nexus.OutcomeReleased,
+		verb: "unblock", outcome: nexus.OutcomeReleased,
 		update: func(t *nexus.Task) nexus.TaskUpdate {
 			u := nexus.TaskUpdate{BlockedBy: new("")}
 			if t.Status == nexus.TaskBlocked {
@@ -114,7 +114,7 @@ func (s *Tasks) Unblock(ctx context.Context, id string) (*nexus.Task, error) {
 // Its codes are those of Complete.
 func (s *Tasks) Skip(ctx context.Context, id string, epoch int64, reason string) (*nexus.Task, error) {
 	return s.decide(ctx, id, epoch, decision{
-		outcome: nexus.OutcomeSkipped, reason: reason,
+		verb: "skip", outcome: nexus.OutcomeSkipped, reason: reason,
 		update: func(*nexus.Task) nexus.TaskUpdate { return nexus.TaskUpdate{Status: new(nexus.TaskSkipped)} },
 	})
 }
@@ -124,7 +124,7 @@ func (s *Tasks) Skip(ctx context.Context, id string, epoch int64, reason string)
 // it and has not started waits for it again. Its codes are those of Complete.
 func (s *Tasks) Reopen(ctx context.Context, id, reason string) (*nexus.Task, error) {
 	return s.decide(ctx, id, 0, decision{
-		outcome: nexus.OutcomeReopened, reason: reason,
+		verb: "reopen", outcome: nexus.OutcomeReopened, reason: reason,
 		update: func(*nexus.Task) nexus.TaskUpdate {
 			return nexus.TaskUpdate{
 				Status: new(nexus.TaskPending), AssignedAgent: new(""), BlockedBy: new(""),
@@ -142,7 +142,7 @@ func (s *Tasks) QA(ctx context.Context, id string, epoch int64, note string) (t 
 	if err := nexus.ValidateReason(note); err != nil {
 		return nil, err
 	}
-	err = s.run.writeBeside(ctx, func(c driver.Conn) error {
+	err = s.run.writeBeside(ctx, func(c driver.Conn, end *settlement) error {
 		now := s.now()
 		before, err := tasks.mustLock(ctx, c, id)
 		if err != nil {
@@ -156,14 +156,15 @@ func (s *Tasks) QA(ctx context.Context, id string, epoch int64, note string) (t 
 			if note != "" {
 				reason += ": " + note
 			}
-			t, err = decide(ctx, c, id, epoch, now, decision{
-				outcome: nexus.OutcomeEscalated, reason: reason,
+			t, err = decide(ctx, c, end, id, epoch, now, decision{
+				verb: "qa", outcome: nexus.OutcomeEscalated, reason: reason,
 				update: func(t *nexus.Task) nexus.TaskUpdate {
 					return nexus.TaskUpdate{Status: new(nexus.TaskEscalated), QAIterations: new(t.QAIterations + 1)}
 				},
 			})
 			return err
 		}
+		end.did("qa", before.AssignedAgent)
 		after := *before
 		nexus.TaskUpdate{QAIterations: new(before.QAIterations + 1)}.Apply(&after, now.UTC().Truncate(time.Second))
 		t = &after
@@ -191,6 +192,7 @@ func reviewed(ctx context.Context, c driver.Conn, id string, epoch int64, now ti
 
 // decision ends an attempt, if there is one, and changes the task.
 type decision struct {
+	verb     string // what the history calls it
 	outcome  nexus.Outcome
 	reason   string
 	evidence *nexus.Evidence
@@ -204,8 +206,8 @@ func (s *Tasks) decide(ctx context.Context, id string, epoch int64, d decision) 
 	if err := nexus.ValidateReason(d.reason); err != nil {
 		return nil, err
 	}
-	err = s.run.writeBeside(ctx, func(c driver.Conn) error {
-		t, err = decide(ctx, c, id, epoch, s.now(), d)
+	err = s.run.writeBeside(ctx, func(c driver.Conn, end *settlement) error {
+		t, err = decide(ctx, c, end, id, epoch, s.now(), d)
 		return err
 	})
 	if err != nil {
@@ -214,7 +216,7 @@ func (s *Tasks) decide(ctx context.Context, id string, epoch int64, d decision) 
 	return t, nil
 }
 
-func decide(ctx context.Context, c driver.Conn, id string, epoch int64, now time.Time, d decision) (*nexus.Task, error) {
+func decide(ctx context.Context, c driver.Conn, end *settlement, id string, epoch int64, now time.Time, d decision) (*nexus.Task, error) {
 	before, err := tasks.mustLock(ctx, c, id)
 	if err != nil {
 		return nil, err
@@ -225,6 +227,11 @@ func decide(ctx context.Context, c driver.Conn, id string, epoch int64, now time
 	}
 	if ended == repeated {
 		return before, nil
+	}
+	if ended == open {
+		end.did(d.verb, before.AssignedAgent)
+	} else {
+		end.did(d.verb, "")
 	}
 	after := *before
 	d.update(before).Apply(&after, now.UTC().Truncate(time.Second))

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/google/go-cmp/cmp"
@@ -19,7 +20,12 @@ type derived struct {
 	Open      map[string]int64     // how many of these have not ended
 	Counts    map[string]taskCount // of each feature and sub-feature that has tasks
 	Completed map[string]int64     // of each feature that has tasks
+	Used      map[string]used      // by scope, id and type of metrics
 }
+
+// used is how many metrics there are, and what they come to in the smallest units
+// that count.
+type used struct{ Metrics, Amount int64 }
 
 // TaskCounts is the text of a query: kind, id and status of each feature and
 // sub-feature, and how many tasks the database says that it has (total), has open
@@ -33,7 +39,7 @@ const TaskCounts = `
 type taskCount struct{ Total, Open, Completed int64 }
 
 func newDerived() *derived {
-	return &derived{map[string][]string{}, map[string]int64{}, map[string]taskCount{}, map[string]int64{}}
+	return &derived{map[string][]string{}, map[string]int64{}, map[string]taskCount{}, map[string]int64{}, map[string]used{}}
 }
 
 // CheckDerived returns an error if what the database derives from the tables of
@@ -81,7 +87,35 @@ func (d *derived) compute(ctx context.Context, tx *store.Tx, kept *derived) erro
 			}
 		}
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return d.use(ctx, tx, kept)
+}
+
+// use adds up the metrics that count for budgets, and reads what is kept of that.
+func (d *derived) use(ctx context.Context, tx *store.Tx, kept *derived) error {
+	const sql = "SELECT project_id, task_id, type, value FROM metrics WHERE type IN ('token_usage', 'cost_usd')"
+	err := tx.Query(ctx, sql, nil, func(r driver.Row) error {
+		units := 1e3
+		if r.Text(2) == "cost_usd" {
+			units = 1e9
+		}
+		amount := int64(math.Round(min(max(r.Float(3)*units, -1e15), 1e15)))
+		for scope, id := range map[string]string{"project": r.Text(0), "task": r.Text(1)} {
+			if key := scope + " " + id + " " + r.Text(2); id != "" {
+				d.Used[key] = used{d.Used[key].Metrics + 1, d.Used[key].Amount + amount}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return tx.Query(ctx, "SELECT scope, id, type, metrics, amount FROM metric_totals", nil, func(r driver.Row) error {
+		kept.Used[r.Text(0)+" "+r.Text(1)+" "+r.Text(2)] = used{r.Int(3), r.Int(4)}
+		return nil
+	})
 }
 
 func (d *derived) count(of string, status nexus.TaskStatus) {

@@ -36,6 +36,7 @@ func atWork(t *testing.T, db *store.DB, clock *Clock) *work {
 	must(t, err)
 	w.claim("a", "other")
 	must(t, db.Sessions.Create(t.Context(), &nexus.Session{ID: "s", ProjectID: "p1", Data: `{"a": 1}`}))
+	must(t, db.Metrics.Create(t.Context(), &nexus.Metric{ProjectID: "p1", TaskID: "it", Type: "cost_usd", Value: 0.25}))
 	return w
 }
 
@@ -66,6 +67,9 @@ func testDoctorMends(t *testing.T, db *store.DB, clock *Clock) {
 		{"INSERT INTO task_dependencies (task_id, depends_on) VALUES ('it', 'late')", []string{"edges 1: it", "open_dependencies 1: it", "cycles 1: it"}},
 		{"UPDATE features SET task_count = 9 WHERE id = 'f1'", []string{"counts 1: f1"}},
 		{"UPDATE sub_features SET completed_task_count = 0, open_task_count = 2 WHERE id = 'u1'", []string{"counts 1: u1"}},
+		{"UPDATE metric_totals SET amount = amount + 1 WHERE scope = 'task'", []string{"totals 1: it"}},
+		{"DELETE FROM metric_totals WHERE scope = 'project'", []string{"totals 1: p1"}},
+		{"INSERT INTO metric_totals (scope, id, type, metrics, amount) VALUES ('task', 'gone', 'cost_usd', 1, 1)", []string{"totals 1: gone"}},
 		{"UPDATE task_attempts SET lease_until_us = lease_until_us + 900000000 WHERE ended_us IS NULL", []string{"clock 1: other"}},
 	} {
 		exec(t, db, c.sql)

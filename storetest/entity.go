@@ -264,7 +264,7 @@ func isNull(t *testing.T, db *store.DB, kind nexus.Kind, id string) map[string]b
 	return null
 }
 
-func must(t *testing.T, err error) {
+func must(t fataler, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

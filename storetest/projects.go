@@ -33,12 +33,14 @@ var projects = entity[nexus.Project, nexus.ProjectFilter, nexus.ProjectUpdate]{
 	full: nexus.Project{
 		Name: "Zoë's", Description: awkward, Mode: nexus.ModeEvolution, Status: nexus.ProjectPlanning,
 		RootPath: "/srv/ä b", RepositoryURL: "https://example.com/a?b=c&d",
-		CreatedAt: past, UpdatedAt: past.Add(time.Hour), CompletedAt: past.Add(2 * time.Hour), PlanKey: "key/1", Revision: 1,
+		CreatedAt: past, UpdatedAt: past.Add(time.Hour), CompletedAt: past.Add(2 * time.Hour),
+		BudgetTokens: 1 << 50, BudgetUSD: 1e300, PlanKey: "key/1", Revision: 1,
 	},
 	other: nexus.Project{
 		Name: "other", Description: "d", Mode: nexus.ModeGenesis, Status: nexus.ProjectExecuting,
 		RootPath: "/other", RepositoryURL: "git@example.com:x",
-		CreatedAt: past.Add(time.Minute), UpdatedAt: past.Add(3 * time.Hour), CompletedAt: past.Add(4 * time.Hour), PlanKey: "key/2",
+		CreatedAt: past.Add(time.Minute), UpdatedAt: past.Add(3 * time.Hour), CompletedAt: past.Add(4 * time.Hour),
+		BudgetTokens: 7, BudgetUSD: 0.25, PlanKey: "key/2",
 	},
 	created: "CreatedAt", touched: "UpdatedAt",
 	effects:  map[string]func(*nexus.Project){"Status": func(p *nexus.Project) { p.CompletedAt = time.Time{} }},

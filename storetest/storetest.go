@@ -58,6 +58,13 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) *store.DB) 
 	run("Resume", resumeTests)
 	run("Doctor", doctorTests)
 	run("ConcurrentWork", concurrentWorkTests)
+	run("History", historyTests)
+	run("HistoryList", historyListTests)
+	run("Undo", undoTests)
+	run("Watch", watchTests)
+	run("Checkpoint", checkpointTests)
+	run("Budgets", budgetTests)
+	run("Search", searchTests)
 	for _, group := range []struct {
 		name  string
 		tests map[string]test

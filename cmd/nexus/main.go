@@ -26,6 +26,7 @@ func run() int {
 	return cli.Run(ctx, os.Args[1:], cli.Env{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		Terminal: term.IsTerminal(int(os.Stderr.Fd())),
+		Asks:     term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd())),
 		Screen:   newScreen(),
 		Getenv:   os.Getenv,
 		Now:      time.Now,

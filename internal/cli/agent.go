@@ -68,7 +68,7 @@ var agentEntity = entity[nexus.Agent, nexus.AgentFilter, nexus.AgentUpdate]{
 	row: func(g *nexus.Agent) []string {
 		return []string{g.ID, string(g.Type), string(g.Status), g.CurrentTaskID, date(g.LastActivityAt)}
 	},
-	count: counter(func(db *store.DB) func(context.Context, nexus.AgentFilter) (map[nexus.AgentStatus]int64, error) {
+	count: counter(func(db *store.Services) func(context.Context, nexus.AgentFilter) (map[nexus.AgentStatus]int64, error) {
 		return db.Agents.CountByStatus
 	}),
 }

@@ -65,6 +65,11 @@ the same task. If nothing is ready, the exit code is 22.`,
 			claims, err = once(a, cmd, db, args, func(tx *store.Tx) ([]nexus.Claim, error) {
 				return a.claim(cmd.Context(), tx, r, args)
 			})
+			if code := nexus.CodeOf(err); code == nexus.CodeOverBudget || code == nexus.CodeNoneReady {
+				if failed := escalateOverBudget(cmd.Context(), db, r, args); failed != nil {
+					return failed
+				}
+			}
 			return err
 		})
 		if err != nil {
@@ -88,6 +93,17 @@ func (a *app) claim(ctx context.Context, tx *store.Tx, r nexus.ClaimRequest, arg
 		err = noneReady(ctx, tx, r.Filter)
 	}
 	return claims, err
+}
+
+// escalateOverBudget keeps what the refused claim, with whose transaction it is gone,
+// has made of tasks without a budget left.
+func escalateOverBudget(ctx context.Context, db *store.DB, r nexus.ClaimRequest, args []string) (err error) {
+	if len(args) > 0 {
+		if r.TaskID, err = db.Tasks.Resolve(ctx, args[0]); err != nil {
+			return err
+		}
+	}
+	return db.Tasks.EscalateOverBudget(ctx, r)
 }
 
 // noneReady says why there is nothing to do: for an agent, to wait makes sense only

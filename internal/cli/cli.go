@@ -31,6 +31,7 @@ type Env struct {
 	In       io.Reader
 	Out, Err io.Writer
 	Terminal bool   // Err is a terminal, so a progress bar can be drawn on it
+	Asks     bool   // In and Err are a terminal, so a question can be put
 	Screen   Screen // the terminal that Out is; nil if it is none
 	Getenv   func(string) string
 	Now      func() time.Time
@@ -89,6 +90,7 @@ type app struct {
 	readOnly   bool
 	noSync     bool
 	debug      bool
+	actor      string
 	key        string // of idempotency, of commands that change something
 
 	progress *progress // of the command that is running
@@ -122,6 +124,8 @@ It is created, and its schema brought up to date, by whatever command comes firs
 	flags.BoolVar(&a.readOnly, "read-only", false, "refuse to change the database; can also read a newer one")
 	flags.BoolVar(&a.noSync, "no-sync", false, "do not wait for the disk: survives a crash, not a loss of power")
 	flags.BoolVar(&a.debug, "debug", false, "log every query, with arguments and duration, on standard error")
+	flags.StringVar(&a.actor, "actor", "", "the history's `name` for who makes a change (default: $"+envActor+", else the agent)")
+	root.PersistentPreRunE = a.actAs
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		var input *nexus.Error // of a flag that reads standard input
 		if errors.As(err, &input) {
@@ -138,7 +142,10 @@ It is created, and its schema brought up to date, by whatever command comes firs
 			[]*cobra.Command{a.readyCommand()}, append(a.workCommands(), a.workerCommand(), a.recoverCommand())...,
 		)},
 		{"watch", "What is going on:", []*cobra.Command{
-			a.topCommand(), a.statsCommand(), a.graphCommand(), a.stateCommand(), a.resumeCommand(),
+			a.topCommand(), a.statsCommand(), a.searchCommand(), a.graphCommand(), a.stateCommand(), a.resumeCommand(),
+		}},
+		{"history", "What has happened:", []*cobra.Command{
+			a.historyCommand(), a.diffCommand(), a.undoCommand(), a.watchCommand(),
 		}},
 		{"kept", "What is kept:", []*cobra.Command{
 			a.projectCommand(), a.featureCommand(), a.subFeatureCommand(), a.taskCommand(), a.agentCommand(),

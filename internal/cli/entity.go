@@ -31,6 +31,8 @@ type entity[E, F, U any] struct {
 	revision func(*U) *int64
 	orders   string // for the help of --order
 
+	// make makes a new entity in place of the service's Create; nil if that does.
+	make     func(a *app, cmd *cobra.Command, db *store.DB, args []string, e *E) (*E, error)
 	required []string // flags that create cannot do without
 	argument string   // what create's argument is called, such as NAME; empty if it has none
 	setArg   func(*E, string)
@@ -40,9 +42,9 @@ type entity[E, F, U any] struct {
 	header []string
 	row    func(*E) []string
 
-	load    func(context.Context, *store.DB, string, []nexus.Kind) (*E, error)           // nil without relations
+	load    func(context.Context, *store.Services, string, []nexus.Kind) (*E, error)     // nil without relations
 	related []nexus.Kind                                                                 // what load can load
-	count   func(context.Context, *store.DB, F) (map[string]int64, error)                // nil without a status
+	count   func(context.Context, *store.Services, F) (map[string]int64, error)          // nil without a status
 	protect func(ctx context.Context, db *store.Services, id string, cascade bool) error // before delete; nil if not needed
 }
 
@@ -144,6 +146,10 @@ func (d *entity[E, F, U]) createCommand(a *app) *cobra.Command {
 		}
 		err := a.withDB(cmd.Context(), func(db *store.DB) (err error) {
 			if err := b.resolve(cmd.Context(), db); err != nil {
+				return err
+			}
+			if d.make != nil {
+				e, err = d.make(a, cmd, db, args, e)
 				return err
 			}
 			e, err = once(a, cmd, db, args, func(tx *store.Tx) (*E, error) {

@@ -17,6 +17,7 @@ import (
 
 func (d *entity[E, F, U]) getCommand(a *app) *cobra.Command {
 	var relations []string
+	var moment string
 	cmd := &cobra.Command{
 		Use: "get ID", Aliases: []string{"show"}, Short: "Show a " + d.use, Args: exactArgs(1, "one id, or the beginning of one"),
 		Example: "  nexus " + d.use + " get " + exampleID(d.kind) + " --json",
@@ -30,6 +31,8 @@ func (d *entity[E, F, U]) getCommand(a *app) *cobra.Command {
 		cmd.Flags().StringSliceVar(&relations, "with", nil, "also load what is related: `kinds`, of "+all+", or all")
 		cmd.Example += "\n  nexus " + d.use + " get " + exampleID(d.kind) + " --with all"
 	}
+	asOfFlag(cmd, &moment)
+	cmd.Example += "\n  nexus " + d.use + " get " + exampleID(d.kind) + " --as-of 2h"
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		kinds, err := d.relations(cmd, relations)
 		if err != nil {
@@ -37,15 +40,16 @@ func (d *entity[E, F, U]) getCommand(a *app) *cobra.Command {
 		}
 		var e *E
 		err = a.withDB(cmd.Context(), func(db *store.DB) error {
-			id, err := d.service(&db.Services).Resolve(cmd.Context(), args[0])
+			services, err := servicesAt(cmd.Context(), db, moment)
 			if err != nil {
 				return err
 			}
-			if len(kinds) > 0 {
-				e, err = d.load(cmd.Context(), db, id, kinds)
-			} else {
-				e, err = d.service(&db.Services).Get(cmd.Context(), id)
-			}
+			e, err = d.getAt(cmd.Context(), services, args[0], moment != "", func(id string) (*E, error) {
+				if len(kinds) > 0 {
+					return d.load(cmd.Context(), services, id, kinds)
+				}
+				return d.service(services).Get(cmd.Context(), id)
+			})
 			return err
 		})
 		if err != nil {
@@ -75,6 +79,7 @@ func (d *entity[E, F, U]) listCommand(a *app) *cobra.Command {
 	filter := new(F)
 	page := d.page(filter)
 	var idsOnly bool
+	var moment string
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List " + plural(d.use), Args: noArgs,
 		Long: "List " + plural(d.use) + ", 50 at a time.\n\nWith --json, next_cursor is there if there are more; give it to --cursor.",
@@ -87,6 +92,7 @@ func (d *entity[E, F, U]) listCommand(a *app) *cobra.Command {
 	page.Limit = 50
 	flags.BoolVar(&idsOnly, "ids", false, "print only the ids, one a line, all of them unless --limit says otherwise")
 	flags.StringVar(&page.Cursor, "cursor", "", "go on where the `page` before ended")
+	asOfFlag(cmd, &moment)
 	b := &binder{app: a, flags: flags}
 	flag(b, "limit", "at most this many (default: 50); 0 is all", numbers[int](), func(n int) { page.Limit = n })
 	d.filters(b, filter)
@@ -100,10 +106,14 @@ func (d *entity[E, F, U]) listCommand(a *app) *cobra.Command {
 		var list []E
 		var cursor string
 		err := a.withDB(cmd.Context(), func(db *store.DB) (err error) {
-			if err := b.resolve(cmd.Context(), db); err != nil {
+			services, err := servicesAt(cmd.Context(), db, moment)
+			if err != nil {
 				return err
 			}
-			list, cursor, err = d.page1(cmd.Context(), db, filter)
+			if err := b.resolveIn(cmd.Context(), services); err != nil {
+				return err
+			}
+			list, cursor, err = d.page1(cmd.Context(), services, filter)
 			return err
 		})
 		if err != nil {
@@ -120,18 +130,18 @@ func (d *entity[E, F, U]) listCommand(a *app) *cobra.Command {
 }
 
 // page1 reads a page, and the cursor of the next if there is one.
-func (d *entity[E, F, U]) page1(ctx context.Context, db *store.DB, filter *F) (list []E, cursor string, err error) {
+func (d *entity[E, F, U]) page1(ctx context.Context, db *store.Services, filter *F) (list []E, cursor string, err error) {
 	page := d.page(filter)
 	limit := page.Limit
 	if limit > 0 {
 		page.Limit = limit + 1 // to see whether there is more
 	}
-	if list, err = d.service(&db.Services).List(ctx, *filter); err != nil {
+	if list, err = d.service(db).List(ctx, *filter); err != nil {
 		return nil, "", err
 	}
 	if limit > 0 && len(list) > limit {
 		list = list[:limit]
-		cursor, err = d.service(&db.Services).Cursor(*page, &list[limit-1])
+		cursor, err = d.service(db).Cursor(*page, &list[limit-1])
 	}
 	return list, cursor, err
 }
@@ -168,20 +178,26 @@ func (d *entity[E, F, U]) countCommand(a *app) *cobra.Command {
 	}
 	b := &binder{app: a, flags: cmd.Flags()}
 	d.filters(b, filter)
+	var moment string
+	asOfFlag(cmd, &moment)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		result := struct {
 			Total    int64            `json:"total"`
 			ByStatus map[string]int64 `json:"by_status,omitzero"` // nil without a status
 		}{}
 		err := a.withDB(cmd.Context(), func(db *store.DB) (err error) {
-			if err := b.resolve(cmd.Context(), db); err != nil {
+			services, err := servicesAt(cmd.Context(), db, moment)
+			if err != nil {
+				return err
+			}
+			if err := b.resolveIn(cmd.Context(), services); err != nil {
 				return err
 			}
 			if d.count == nil {
-				result.Total, err = d.service(&db.Services).Count(cmd.Context(), *filter)
+				result.Total, err = d.service(services).Count(cmd.Context(), *filter)
 				return err
 			}
-			result.ByStatus, err = d.count(cmd.Context(), db, *filter)
+			result.ByStatus, err = d.count(cmd.Context(), services, *filter)
 			for _, n := range result.ByStatus {
 				result.Total += n
 			}
@@ -202,8 +218,8 @@ func (d *entity[E, F, U]) countCommand(a *app) *cobra.Command {
 }
 
 // counter adapts a service's CountByStatus.
-func counter[S ~string, F any](count func(*store.DB) func(context.Context, F) (map[S]int64, error)) func(context.Context, *store.DB, F) (map[string]int64, error) {
-	return func(ctx context.Context, db *store.DB, filter F) (map[string]int64, error) {
+func counter[S ~string, F any](count func(*store.Services) func(context.Context, F) (map[S]int64, error)) func(context.Context, *store.Services, F) (map[string]int64, error) {
+	return func(ctx context.Context, db *store.Services, filter F) (map[string]int64, error) {
 		counts, err := count(db)(ctx, filter)
 		words := make(map[string]int64, len(counts))
 		for status, n := range counts {

@@ -45,10 +45,14 @@ var exitCodes = map[nexus.Code]int{
 	nexus.CodeNotReady:   21,
 	nexus.CodeNoneReady:  22,
 	nexus.CodeKeyReused:  23,
-	nexus.CodeDenied:     25,
-	nexus.CodeOffline:    26,
-	nexus.CodeUnknown:    27,
-	nexus.CodeCanceled:   130, // as shells say for an interrupt
+	nexus.CodeOverBudget: 24,
+
+	nexus.CodeUnconfirmed: 25,
+	nexus.CodeDenied:      26,
+	nexus.CodeOffline:     27,
+	nexus.CodeUnknown:     28,
+
+	nexus.CodeCanceled: 130, // as shells say for an interrupt
 }
 
 // usageError is a command line that makes no sense.
@@ -74,6 +78,15 @@ func exactArgs(n int, what string) cobra.PositionalArgs {
 func maximumArgs(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) > n || slices.Contains(args, "") {
+			return usage(cmd, fmt.Errorf("give %s", what))
+		}
+		return nil
+	}
+}
+
+func minimumArgs(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < n {
 			return usage(cmd, fmt.Errorf("give %s", what))
 		}
 		return nil

@@ -63,13 +63,13 @@ var featureEntity = entity[nexus.Feature, nexus.FeatureFilter, nexus.FeatureUpda
 		return []string{e.ID, string(e.Status), string(e.Priority), e.ProjectID, e.Name}
 	},
 
-	load: func(ctx context.Context, db *store.DB, id string, kinds []nexus.Kind) (*nexus.Feature, error) {
+	load: func(ctx context.Context, db *store.Services, id string, kinds []nexus.Kind) (*nexus.Feature, error) {
 		return db.Features.Load(ctx, id, kinds...)
 	},
 	related: []nexus.Kind{
 		nexus.KindProject, nexus.KindSubFeature, nexus.KindTask,
 	},
-	count: counter(func(db *store.DB) func(context.Context, nexus.FeatureFilter) (map[nexus.FeatureStatus]int64, error) {
+	count: counter(func(db *store.Services) func(context.Context, nexus.FeatureFilter) (map[nexus.FeatureStatus]int64, error) {
 		return db.Features.CountByStatus
 	}),
 	protect: protectFeature,

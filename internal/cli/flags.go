@@ -20,10 +20,14 @@ import (
 type binder struct {
 	app     *app
 	flags   *pflag.FlagSet
-	pending []func(context.Context, *store.DB) error
+	pending []func(context.Context, *store.Services) error
 }
 
 func (b *binder) resolve(ctx context.Context, db *store.DB) error {
+	return b.resolveIn(ctx, &db.Services)
+}
+
+func (b *binder) resolveIn(ctx context.Context, db *store.Services) error {
 	for _, fn := range b.pending {
 		if err := fn(ctx, db); err != nil {
 			return err
@@ -169,7 +173,7 @@ func lists[S ~string]() kindOf[[]S] {
 // not exist stays as it is; the store says what is wrong with it.
 func reference(b *binder, name, usage string, kind nexus.Kind, set func(string)) {
 	flag(b, name, usage, kindOf[string]{"id", words[string]().parse}, func(prefix string) {
-		b.pending = append(b.pending, func(ctx context.Context, db *store.DB) error {
+		b.pending = append(b.pending, func(ctx context.Context, db *store.Services) error {
 			id, err := complete(ctx, db, kind, prefix)
 			set(id)
 			return err
@@ -181,8 +185,8 @@ func reference(b *binder, name, usage string, kind nexus.Kind, set func(string))
 // choose nothing, and nobody would notice the slip.
 func existing(b *binder, name, usage string, kind nexus.Kind, set func(string)) {
 	flag(b, name, usage, kindOf[string]{"id", words[string]().parse}, func(prefix string) {
-		b.pending = append(b.pending, func(ctx context.Context, db *store.DB) error {
-			id, err := resolverOf(&db.Services, kind)(ctx, prefix)
+		b.pending = append(b.pending, func(ctx context.Context, db *store.Services) error {
+			id, err := resolverOf(db, kind)(ctx, prefix)
 			set(id)
 			return err
 		})
@@ -192,7 +196,7 @@ func existing(b *binder, name, usage string, kind nexus.Kind, set func(string)) 
 // references defines a flag that holds several.
 func references(b *binder, name, usage string, kind nexus.Kind, set func([]string)) {
 	flag(b, name, usage, kindOf[[]string]{"ids", lists[string]().parse}, func(prefixes []string) {
-		b.pending = append(b.pending, func(ctx context.Context, db *store.DB) (err error) {
+		b.pending = append(b.pending, func(ctx context.Context, db *store.Services) (err error) {
 			for i, prefix := range prefixes {
 				if prefixes[i], err = complete(ctx, db, kind, prefix); err != nil {
 					return err
@@ -205,11 +209,11 @@ func references(b *binder, name, usage string, kind nexus.Kind, set func([]strin
 }
 
 // complete returns the id that begins with prefix, or prefix if there is none.
-func complete(ctx context.Context, db *store.DB, kind nexus.Kind, prefix string) (string, error) {
+func complete(ctx context.Context, db *store.Services, kind nexus.Kind, prefix string) (string, error) {
 	if prefix == "" {
 		return "", nil
 	}
-	id, err := resolverOf(&db.Services, kind)(ctx, prefix)
+	id, err := resolverOf(db, kind)(ctx, prefix)
 	if nexus.CodeOf(err) == nexus.CodeNotFound {
 		return prefix, nil
 	}

@@ -139,7 +139,7 @@ func describeTables() (list []schemaTable) {
 	for _, kind := range nexus.Kinds() {
 		t := schemaTable{Name: kind.Table()}
 		for _, c := range store.Columns(kind) {
-			t.Columns = append(t.Columns, schemaColumn(c))
+			t.Columns = append(t.Columns, schemaColumn{c.Name, c.Type, c.Nullable, c.Default})
 		}
 		list = append(list, t)
 	}

@@ -17,6 +17,7 @@ type progress struct {
 	app  *app
 	quit chan struct{}
 	done sync.WaitGroup
+	once sync.Once // of stop
 
 	mu      sync.Mutex
 	visible bool
@@ -87,12 +88,13 @@ func (p *progress) draw() {
 	}
 }
 
-// stop ends the progress and clears its line.
+// stop ends the progress and clears its line. Stopping again does nothing.
 func (p *progress) stop() {
-	close(p.quit)
+	p.once.Do(func() { close(p.quit) })
 	p.done.Wait()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.visible = false
 	if p.bar != nil {
 		_ = p.bar.Clear()
 	}

@@ -47,6 +47,12 @@ var projectEntity = entity[nexus.Project, nexus.ProjectFilter, nexus.ProjectUpda
 		both("repository-url", "where its repository is", texts[string](),
 			func(p *nexus.Project) *string { return &p.RepositoryURL },
 			func(u *nexus.ProjectUpdate) **string { return &u.RepositoryURL }),
+		both("budget-tokens", "how many tokens all its tasks may use (default: any number)", numbers[int64](),
+			func(p *nexus.Project) *int64 { return &p.BudgetTokens },
+			func(u *nexus.ProjectUpdate) **int64 { return &u.BudgetTokens }),
+		both("budget-usd", "how many US dollars they may cost (default: any number)", decimals,
+			func(p *nexus.Project) *float64 { return &p.BudgetUSD },
+			func(u *nexus.ProjectUpdate) **float64 { return &u.BudgetUSD }),
 		changed[nexus.Project]("completed-at", "when it was completed", times,
 			func(u *nexus.ProjectUpdate) **time.Time { return &u.CompletedAt }),
 		both("plan-key", "its name in plan documents", words[string](),
@@ -64,14 +70,14 @@ var projectEntity = entity[nexus.Project, nexus.ProjectFilter, nexus.ProjectUpda
 		return []string{p.ID, string(p.Status), string(p.Mode), date(p.UpdatedAt), p.Name}
 	},
 
-	load: func(ctx context.Context, db *store.DB, id string, kinds []nexus.Kind) (*nexus.Project, error) {
+	load: func(ctx context.Context, db *store.Services, id string, kinds []nexus.Kind) (*nexus.Project, error) {
 		return db.Projects.Load(ctx, id, kinds...)
 	},
 	related: []nexus.Kind{
 		nexus.KindFeature, nexus.KindSubFeature, nexus.KindTask, nexus.KindCheckpoint,
 		nexus.KindRequirement, nexus.KindMetric, nexus.KindSession,
 	},
-	count: counter(func(db *store.DB) func(context.Context, nexus.ProjectFilter) (map[nexus.ProjectStatus]int64, error) {
+	count: counter(func(db *store.Services) func(context.Context, nexus.ProjectFilter) (map[nexus.ProjectStatus]int64, error) {
 		return db.Projects.CountByStatus
 	}),
 	protect: protectProject,

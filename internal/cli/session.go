@@ -50,7 +50,7 @@ var sessionEntity = entity[nexus.Session, nexus.SessionFilter, nexus.SessionUpda
 	row: func(s *nexus.Session) []string {
 		return []string{s.ID, string(s.Type), string(s.Status), date(s.StartedAt), s.ProjectID}
 	},
-	count: counter(func(db *store.DB) func(context.Context, nexus.SessionFilter) (map[nexus.SessionStatus]int64, error) {
+	count: counter(func(db *store.Services) func(context.Context, nexus.SessionFilter) (map[nexus.SessionStatus]int64, error) {
 		return db.Sessions.CountByStatus
 	}),
 }

@@ -29,6 +29,10 @@ type stats struct {
 	Groups      []nexus.MetricSummary `json:"groups"`
 	LeftOut     int                   `json:"left_out,omitempty"` // groups beyond the limit
 
+	// Budget is what the project, or the task, has ever used of its budget; nil if it
+	// has none.
+	Budget *nexus.Spending `json:"budget,omitempty"`
+
 	// Completed are the tasks of each bucket; nil if the command is not about tasks.
 	Completed []nexus.Completions `json:"completed,omitzero"`
 
@@ -148,10 +152,26 @@ func (s *statsQuery) read(ctx context.Context, tx *store.Tx) (*stats, error) {
 		}
 		r.ProjectName = p.Name
 	}
-	if s.app.json {
-		return r, nil
+	if r.Budget, err = spendingOf(ctx, tx, q); err != nil || s.app.json {
+		return r, err
 	}
 	return r, r.readNames(ctx, tx)
+}
+
+// spendingOf is about the task that was asked for, or else about the project.
+func spendingOf(ctx context.Context, tx *store.Tx, q nexus.MetricQuery) (spent *nexus.Spending, err error) {
+	switch {
+	case q.TaskID != "":
+		if spent, err = tx.Tasks.Spending(ctx, q.TaskID); nexus.CodeOf(err) == nexus.CodeNotFound {
+			return nil, nil // its metrics are there still
+		}
+	case q.ProjectID != "":
+		spent, err = tx.Projects.Spending(ctx, q.ProjectID)
+	}
+	if err != nil || spent == nil || !spent.Limited() {
+		return nil, err
+	}
+	return spent, nil
 }
 
 // readNames reads the names of what is shown. A metric may be about what does not

@@ -23,6 +23,9 @@ const (
 
 func (v *statsView) lines(r *stats) []string {
 	lines := []string{v.title(r)}
+	if r.Budget != nil {
+		lines = append(lines, v.join(cell{"Budget used so far: " + r.Budget.String(), plain}))
+	}
 	if len(r.Totals) == 0 && len(r.Completed) == 0 {
 		nothing := "No metrics."
 		if r.Completed != nil {

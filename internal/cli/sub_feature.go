@@ -54,13 +54,13 @@ var subFeatureEntity = entity[nexus.SubFeature, nexus.SubFeatureFilter, nexus.Su
 		return []string{s.ID, string(s.Status), s.FeatureID, s.Name}
 	},
 
-	load: func(ctx context.Context, db *store.DB, id string, kinds []nexus.Kind) (*nexus.SubFeature, error) {
+	load: func(ctx context.Context, db *store.Services, id string, kinds []nexus.Kind) (*nexus.SubFeature, error) {
 		return db.SubFeatures.Load(ctx, id, kinds...)
 	},
 	related: []nexus.Kind{
 		nexus.KindFeature, nexus.KindTask,
 	},
-	count: counter(func(db *store.DB) func(context.Context, nexus.SubFeatureFilter) (map[nexus.FeatureStatus]int64, error) {
+	count: counter(func(db *store.Services) func(context.Context, nexus.SubFeatureFilter) (map[nexus.FeatureStatus]int64, error) {
 		return db.SubFeatures.CountByStatus
 	}),
 }

@@ -82,6 +82,12 @@ var taskEntity = entity[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
 			func(u *nexus.TaskUpdate) **int { return &u.MaxAttempts }),
 		changed[nexus.Task]("failed-attempts", "how often they have", numbers[int](),
 			func(u *nexus.TaskUpdate) **int { return &u.FailedAttempts }),
+		both("budget-tokens", "how many tokens all attempts at it may use (default: any number)", numbers[int64](),
+			func(t *nexus.Task) *int64 { return &t.BudgetTokens },
+			func(u *nexus.TaskUpdate) **int64 { return &u.BudgetTokens }),
+		both("budget-usd", "how many US dollars they may cost (default: any number)", decimals,
+			func(t *nexus.Task) *float64 { return &t.BudgetUSD },
+			func(u *nexus.TaskUpdate) **float64 { return &u.BudgetUSD }),
 		both("estimated-minutes", "how long it may take (default: 15)", numbers[int](),
 			func(t *nexus.Task) *int { return &t.EstimatedMinutes },
 			func(u *nexus.TaskUpdate) **int { return &u.EstimatedMinutes }),
@@ -115,13 +121,13 @@ var taskEntity = entity[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
 		return []string{t.ID, string(t.Status), string(t.Priority), t.AssignedAgent, t.Name}
 	},
 
-	load: func(ctx context.Context, db *store.DB, id string, kinds []nexus.Kind) (*nexus.Task, error) {
+	load: func(ctx context.Context, db *store.Services, id string, kinds []nexus.Kind) (*nexus.Task, error) {
 		return db.Tasks.Load(ctx, id, kinds...)
 	},
 	related: []nexus.Kind{
 		nexus.KindProject, nexus.KindFeature, nexus.KindSubFeature,
 	},
-	count: counter(func(db *store.DB) func(context.Context, nexus.TaskFilter) (map[nexus.TaskStatus]int64, error) {
+	count: counter(func(db *store.Services) func(context.Context, nexus.TaskFilter) (map[nexus.TaskStatus]int64, error) {
 		return db.Tasks.CountByStatus
 	}),
 }

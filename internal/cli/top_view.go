@@ -31,6 +31,9 @@ func overviewLine(o *nexus.Overview, now time.Time) string {
 		fmt.Sprintf("$%.2f", o.CostUSD),
 		amount(o.Tokens)+" tokens",
 	)
+	if spent := o.Spending(); spent.Limited() {
+		parts = append(parts, "budget "+spent.String())
+	}
 	return strings.Join(parts, " · ")
 }
 
@@ -165,6 +168,11 @@ func (v *view) head(o *nexus.Overview) []string {
 		v.join(cell{"       " + strings.Join(counts, " · "), plain}),
 		v.join(cell{"Pace   ", bold}, cell{fmt.Sprintf("%d in the last minute, %d in the last hour", o.CompletedMinute, o.CompletedHour), plain}, v.failures(o)),
 		v.join(cell{"Cost   ", bold}, cell{fmt.Sprintf("$%.2f, %s tokens", o.CostUSD, amount(o.Tokens)), plain}),
+	}
+	if spent := o.Spending(); spent.UsedUp() {
+		lines = append(lines, v.join(cell{"Budget ", bold}, cell{spent.String() + ": used up, nothing is handed out", red}))
+	} else if spent.Limited() {
+		lines = append(lines, v.join(cell{"Budget ", bold}, cell{spent.String(), plain}))
 	}
 	if o.TasksOpen > 0 && o.Ready == 0 && len(o.InFlight) == 0 {
 		lines = append(lines, v.join(cell{"Stuck  ", red}, cell{"no task is ready, and nobody is at work; nexus ready --explain says why", plain}))

@@ -58,7 +58,8 @@ back what dead agents hold. The exit code is 0 also when tasks have failed; that
 				return err
 			}
 			w.DB = db
-			summary, err = w.Run(cmd.Context())
+			// Its steps are the agent's, whoever has started it.
+			summary, err = w.Run(store.WithActor(cmd.Context(), w.AgentID))
 			return err
 		})
 		if err != nil {

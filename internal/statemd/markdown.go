@@ -68,6 +68,11 @@ func (s *state) markdown() []byte {
 		d.line("None.")
 	}
 	d.section("Cost", fmt.Sprintf("$%.2f and %.0f tokens.", o.CostUSD, o.Tokens))
+	if spent := o.Spending(); spent.UsedUp() {
+		d.line("The budget is used up: %s.", safe(spent.String()))
+	} else if spent.Limited() {
+		d.line("Of the budget, that is %s.", safe(spent.String()))
+	}
 	return append(bytes.TrimRight(d.Bytes(), "\n"), '\n')
 }
 

@@ -153,7 +153,7 @@ func TestEnvironment(t *testing.T) {
 	}}}
 	want := []string{
 		"DATABASE_PATH=outer", "HOME=/h", "odd", "NEXUS_TASK_ID=t1", "NEXUS_PROJECT_ID=p1", "NEXUS_FEATURE_ID=",
-		"NEXUS_EPOCH=7", "NEXUS_AGENT=w1", "NEXUS_ATTEMPT=1", "NEXUS_REPORT=/r",
+		"NEXUS_EPOCH=7", "NEXUS_AGENT=w1", "NEXUS_ACTOR=w1", "NEXUS_ATTEMPT=1", "NEXUS_REPORT=/r",
 	}
 	if diff := cmp.Diff(want, s.environment(claim, "/r")); diff != "" {
 		t.Error(diff)

@@ -219,7 +219,11 @@ func (s *shift) claim(ctx context.Context, n int) ([]nexus.Claim, error) {
 		return nil, err
 	}
 	if len(cool) == 0 {
-		return s.DB.Tasks.Claim(ctx, s.request(n))
+		claims, err := s.DB.Tasks.Claim(ctx, s.request(n))
+		if nexus.CodeOf(err) == nexus.CodeOverBudget { // since a moment ago; somebody may raise it
+			err = nil
+		}
+		return claims, err
 	}
 	var claims []nexus.Claim
 	for i := range list {
@@ -230,7 +234,7 @@ func (s *shift) claim(ctx context.Context, n int) ([]nexus.Claim, error) {
 		request.TaskID = list[i].ID
 		claimed, err := s.DB.Tasks.Claim(ctx, request)
 		switch nexus.CodeOf(err) {
-		case nexus.CodeNotReady, nexus.CodeNotFound: // somebody was faster
+		case nexus.CodeNotReady, nexus.CodeNotFound, nexus.CodeOverBudget: // somebody was faster
 		case "":
 			claims = append(claims, claimed...)
 		default:

@@ -165,6 +165,7 @@ func (s *shift) environment(c *nexus.Claim, report string) []string {
 		{"NEXUS_FEATURE_ID", c.Task.FeatureID},
 		{"NEXUS_EPOCH", strconv.FormatInt(c.Epoch, 10)},
 		{"NEXUS_AGENT", s.AgentID},
+		{"NEXUS_ACTOR", s.AgentID},
 		{"NEXUS_ATTEMPT", strconv.Itoa(c.Task.FailedAttempts + 1)},
 		{"NEXUS_REPORT", report},
 	}

@@ -134,6 +134,8 @@ type Row interface {
 	Columns() []string
 	// Value returns the value as nil, int64, float64, string or []byte.
 	Value(column int) any
+	// Arg returns the value as an argument, for storing it elsewhere as it is.
+	Arg(column int) Arg
 }
 
 // Remaker is a DB that can tell what is missing of its schema, and make it again:
