@@ -36,7 +36,7 @@ type conn struct {
 
 // Dialect implements driver.Conn.
 func (c *conn) Dialect() driver.Dialect {
-	return driver.Dialect{LocksRows: true, Fragile: true, OnlyUTF8: true}
+	return driver.Dialect{LocksRows: true, Fragile: true, FirstChange: "nexus_first_change()", OnlyUTF8: true}
 }
 
 // Exec implements driver.Conn.

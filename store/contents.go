@@ -318,10 +318,15 @@ func (l *Loader) Finish(ctx context.Context) error {
 // prepareHistory takes away what loading has done to the history, before its own rows
 // come: those of history after all others, and then the marks.
 func (l *Loader) prepareHistory(ctx context.Context, table string) error {
+	if table == "history" && l.newest == 0 {
+		if err := recordChanges(ctx, l.conn); err != nil {
+			return err
+		}
+	}
 	var statements []string
 	switch {
 	case table == "history" && l.newest == 0:
-		statements = []string{"DELETE FROM history", "DELETE FROM history_rows"}
+		statements = []string{"DELETE FROM history_rows", "DELETE FROM history"}
 	case table == "history_marks":
 		statements = []string{"DELETE FROM history_marks WHERE name = 'indexed'"} // by loading
 	}
@@ -340,8 +345,14 @@ func (l *Loader) finishHistory(ctx context.Context) error {
 		return nil
 	}
 	l.end.operation.silent = true
+	if err := recordChanges(ctx, l.conn); err != nil {
+		return err
+	}
 	if _, err := l.conn.Exec(ctx, "DELETE FROM history WHERE seq > $1", driver.Int(l.newest)); err != nil {
 		return err
+	}
+	if l.conn.Dialect().FirstChange != "" {
+		return nil // history_rows follows by itself
 	}
 	_, err := l.conn.Exec(ctx, `
 		INSERT INTO history_rows (id, kind, seq, large)

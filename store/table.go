@@ -161,7 +161,7 @@ func (t *table[E, F, U]) queryPast(ctx context.Context, c *pastConn, columns str
 		if err != nil {
 			return err
 		}
-		list := &pastList{l, changed}
+		list := &pastList{l, c.Dialect(), changed}
 		needed := columns
 		if columns == t.allColumns {
 			each := fn

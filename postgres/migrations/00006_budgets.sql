@@ -22,9 +22,9 @@ ON tasks FOR EACH ROW WHEN (NEW.revision = OLD.revision) EXECUTE FUNCTION nexus_
 
 -- For how much a metric counts.
 CREATE FUNCTION nexus_amount(type TEXT, value DOUBLE PRECISION) RETURNS BIGINT LANGUAGE sql IMMUTABLE AS $$
-    SELECT round(CASE WHEN value = 'NaN' THEN 0
-        ELSE least(greatest(value, -1e15), 1e15) * CASE type WHEN 'cost_usd' THEN 1e9 ELSE 1e3 END
-    END)::NUMERIC::BIGINT
+    SELECT CASE WHEN value = 'NaN' THEN 0 ELSE
+        round(least(greatest(least(greatest(value, -1e15), 1e15) * CASE type WHEN 'cost_usd' THEN 1e9 ELSE 1e3 END, -1e15), 1e15)::NUMERIC)::BIGINT
+    END
 $$;
 
 -- What the metrics of each project and of each task come to.

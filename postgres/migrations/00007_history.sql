@@ -140,7 +140,7 @@ BEGIN
         now_is := to_jsonb(NEW);
         new_project := nexus_project(kept_as, now_is);
     END IF;
-    IF TG_OP = 'UPDATE' AND OLD.id <> NEW.id OR TG_OP = 'INSERT' THEN
+    IF TG_OP = 'INSERT' OR TG_OP = 'UPDATE' AND was ->> TG_ARGV[1] <> now_is ->> TG_ARGV[1] THEN
         INSERT INTO history (at_us, change, kind, id, project_id, large)
         VALUES (at, 'insert', kept_as, now_is ->> TG_ARGV[1], new_project, 1);
         IF TG_OP = 'INSERT' THEN
@@ -159,13 +159,13 @@ BEGIN
         FROM unnest(TG_ARGV) WITH ORDINALITY AS c (name, place) WHERE c.place > 3 ORDER BY c.place);
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
-            v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13, v14, v15, v16, v17, v18, v19, v20, v21, v22,
-            v23, v24, v25, v26, v27, v28, v29, v30, v31, v32
+        v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13, v14, v15, v16, v17, v18, v19, v20, v21, v22,
+        v23, v24, v25, v26, v27, v28, v29, v30, v31, v32
     ) VALUES (
         at, how, kept_as, was ->> TG_ARGV[1], project, all_kept::INT,
-            v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12], v[13], v[14], v[15], v[16],
-            v[17], v[18], v[19], v[20], v[21], v[22], v[23], v[24], v[25], v[26], v[27], v[28], v[29], v[30], v[31],
-            v[32]
+        v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12], v[13], v[14], v[15], v[16],
+        v[17], v[18], v[19], v[20], v[21], v[22], v[23], v[24], v[25], v[26], v[27], v[28], v[29], v[30], v[31],
+        v[32]
     );
     RETURN NULL;
 END
@@ -191,14 +191,11 @@ DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history(
     'created_at', 'updated_at', 'completed_at', 'revision', 'plan_key', 'budget_tokens', 'budget_usd'
 );
 
-CREATE CONSTRAINT TRIGGER projects_history_update AFTER UPDATE ON projects
-DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (ROW (
-    OLD.id, OLD.name, OLD.description, OLD.mode, OLD.status, OLD.root_path, OLD.repository_url, OLD.created_at,
-    OLD.updated_at, OLD.completed_at, OLD.plan_key, OLD.budget_tokens, OLD.budget_usd
-) IS DISTINCT FROM ROW (
-    NEW.id, NEW.name, NEW.description, NEW.mode, NEW.status, NEW.root_path, NEW.repository_url, NEW.created_at,
-    NEW.updated_at, NEW.completed_at, NEW.plan_key, NEW.budget_tokens, NEW.budget_usd
-)) EXECUTE FUNCTION nexus_history(
+CREATE CONSTRAINT TRIGGER projects_history_update AFTER UPDATE OF
+    id, name, description, mode, status, root_path, repository_url, created_at, updated_at, completed_at, plan_key,
+    budget_tokens, budget_usd
+ON projects
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history(
     'project', 'id', '{description}', 'name', 'description', 'mode', 'status', 'root_path', 'repository_url',
     'created_at', 'updated_at', 'completed_at', 'revision', 'plan_key', 'budget_tokens', 'budget_usd'
 );
@@ -229,9 +226,9 @@ DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history(
 
 CREATE CONSTRAINT TRIGGER sub_features_history_update AFTER UPDATE ON sub_features
 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (ROW (
-    OLD.id, OLD.feature_id, OLD.name, OLD.description, OLD.status, OLD.created_at, OLD.plan_key
+    OLD.id, OLD.feature_id, OLD.name, OLD.description, OLD.status, OLD.created_at, OLD.plan_key, OLD.revision
 ) IS DISTINCT FROM ROW (
-    NEW.id, NEW.feature_id, NEW.name, NEW.description, NEW.status, NEW.created_at, NEW.plan_key
+    NEW.id, NEW.feature_id, NEW.name, NEW.description, NEW.status, NEW.created_at, NEW.plan_key, NEW.revision
 )) EXECUTE FUNCTION nexus_history(
     'sub_feature', 'id', '{description}', 'feature_id', 'name', 'description', 'status', 'created_at', 'revision',
     'plan_key'
@@ -246,20 +243,13 @@ DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history(
     'budget_tokens', 'budget_usd'
 );
 
-CREATE CONSTRAINT TRIGGER tasks_history_update AFTER UPDATE ON tasks
-DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (ROW (
-    OLD.id, OLD.project_id, OLD.feature_id, OLD.sub_feature_id, OLD.name, OLD.description, OLD.status, OLD.size,
-    OLD.assigned_agent, OLD.worktree_path, OLD.branch_name, OLD.depends_on, OLD.blocked_by, OLD.qa_iterations,
-    OLD.max_iterations, OLD.estimated_minutes, OLD.actual_minutes, OLD.started_at, OLD.completed_at, OLD.created_at,
-    OLD.updated_at, OLD.plan_key, OLD.priority, OLD.metadata, OLD.max_attempts, OLD.failed_attempts,
-    OLD.budget_tokens, OLD.budget_usd
-) IS DISTINCT FROM ROW (
-    NEW.id, NEW.project_id, NEW.feature_id, NEW.sub_feature_id, NEW.name, NEW.description, NEW.status, NEW.size,
-    NEW.assigned_agent, NEW.worktree_path, NEW.branch_name, NEW.depends_on, NEW.blocked_by, NEW.qa_iterations,
-    NEW.max_iterations, NEW.estimated_minutes, NEW.actual_minutes, NEW.started_at, NEW.completed_at, NEW.created_at,
-    NEW.updated_at, NEW.plan_key, NEW.priority, NEW.metadata, NEW.max_attempts, NEW.failed_attempts,
-    NEW.budget_tokens, NEW.budget_usd
-)) EXECUTE FUNCTION nexus_history(
+CREATE CONSTRAINT TRIGGER tasks_history_update AFTER UPDATE OF
+    id, project_id, feature_id, sub_feature_id, name, description, status, size, assigned_agent, worktree_path,
+    branch_name, depends_on, blocked_by, qa_iterations, max_iterations, estimated_minutes, actual_minutes,
+    started_at, completed_at, created_at, updated_at, plan_key, priority, metadata, max_attempts, failed_attempts,
+    budget_tokens, budget_usd
+ON tasks
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history(
     'task', 'id', '{description,metadata}', 'project_id', 'feature_id', 'sub_feature_id', 'name', 'description',
     'status', 'size', 'assigned_agent', 'worktree_path', 'branch_name', 'depends_on', 'blocked_by', 'qa_iterations',
     'max_iterations', 'estimated_minutes', 'actual_minutes', 'started_at', 'completed_at', 'created_at',
@@ -274,14 +264,11 @@ DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history(
     'revision'
 );
 
-CREATE CONSTRAINT TRIGGER agents_history_update AFTER UPDATE ON agents
-DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (ROW (
-    OLD.id, OLD.type, OLD.status, OLD.current_task_id, OLD.worktree_path, OLD.branch_name, OLD.tokens_used,
-    OLD.tasks_completed, OLD.tasks_failed, OLD.spawned_at, OLD.terminated_at, OLD.termination_reason
-) IS DISTINCT FROM ROW (
-    NEW.id, NEW.type, NEW.status, NEW.current_task_id, NEW.worktree_path, NEW.branch_name, NEW.tokens_used,
-    NEW.tasks_completed, NEW.tasks_failed, NEW.spawned_at, NEW.terminated_at, NEW.termination_reason
-)) EXECUTE FUNCTION nexus_history(
+CREATE CONSTRAINT TRIGGER agents_history_update AFTER UPDATE OF
+    id, type, status, current_task_id, worktree_path, branch_name, tokens_used, tasks_completed, tasks_failed,
+    spawned_at, terminated_at, termination_reason
+ON agents
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history(
     'agent', 'id', '{}', 'type', 'status', 'current_task_id', 'worktree_path', 'branch_name', 'tokens_used',
     'tasks_completed', 'tasks_failed', 'spawned_at', 'last_activity_at', 'terminated_at', 'termination_reason',
     'revision'
@@ -292,12 +279,10 @@ DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history(
     'checkpoint', 'id', '{state}', 'project_id', 'name', 'reason', 'state', 'git_commit', 'created_at', 'revision'
 );
 
-CREATE CONSTRAINT TRIGGER checkpoints_history_update AFTER UPDATE ON checkpoints
-DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (ROW (
-    OLD.id, OLD.project_id, OLD.name, OLD.reason, OLD.state, OLD.git_commit, OLD.created_at
-) IS DISTINCT FROM ROW (
-    NEW.id, NEW.project_id, NEW.name, NEW.reason, NEW.state, NEW.git_commit, NEW.created_at
-)) EXECUTE FUNCTION nexus_history(
+CREATE CONSTRAINT TRIGGER checkpoints_history_update AFTER UPDATE OF
+    id, project_id, name, reason, state, git_commit, created_at
+ON checkpoints
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history(
     'checkpoint', 'id', '{state}', 'project_id', 'name', 'reason', 'state', 'git_commit', 'created_at', 'revision'
 );
 
@@ -307,14 +292,10 @@ DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history(
     'linked_features', 'validated', 'created_at', 'revision', 'plan_key'
 );
 
-CREATE CONSTRAINT TRIGGER requirements_history_update AFTER UPDATE ON requirements
-DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (ROW (
-    OLD.id, OLD.project_id, OLD.category, OLD.description, OLD.priority, OLD.source, OLD.linked_features,
-    OLD.validated, OLD.created_at, OLD.plan_key
-) IS DISTINCT FROM ROW (
-    NEW.id, NEW.project_id, NEW.category, NEW.description, NEW.priority, NEW.source, NEW.linked_features,
-    NEW.validated, NEW.created_at, NEW.plan_key
-)) EXECUTE FUNCTION nexus_history(
+CREATE CONSTRAINT TRIGGER requirements_history_update AFTER UPDATE OF
+    id, project_id, category, description, priority, source, linked_features, validated, created_at, plan_key
+ON requirements
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history(
     'requirement', 'id', '{description}', 'project_id', 'category', 'description', 'priority', 'source',
     'linked_features', 'validated', 'created_at', 'revision', 'plan_key'
 );
@@ -324,12 +305,10 @@ DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history(
     'session', 'id', '{data}', 'project_id', 'type', 'status', 'data', 'started_at', 'ended_at', 'revision'
 );
 
-CREATE CONSTRAINT TRIGGER sessions_history_update AFTER UPDATE ON sessions
-DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (ROW (
-    OLD.id, OLD.project_id, OLD.type, OLD.status, OLD.data, OLD.started_at, OLD.ended_at
-) IS DISTINCT FROM ROW (
-    NEW.id, NEW.project_id, NEW.type, NEW.status, NEW.data, NEW.started_at, NEW.ended_at
-)) EXECUTE FUNCTION nexus_history(
+CREATE CONSTRAINT TRIGGER sessions_history_update AFTER UPDATE OF
+    id, project_id, type, status, data, started_at, ended_at
+ON sessions
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history(
     'session', 'id', '{data}', 'project_id', 'type', 'status', 'data', 'started_at', 'ended_at', 'revision'
 );
 

@@ -9,6 +9,7 @@ package driver
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -96,6 +97,10 @@ type Dialect struct {
 	// Fragile: a statement that fails takes its whole transaction with it, unless
 	// there is a savepoint.
 	Fragile bool
+	// FirstChange is an expression that has the history record whatever this transaction
+	// has changed, and is the number of the first record of it, NULL if there is none.
+	// It is empty where changes are recorded at once, and no other writes meanwhile.
+	FirstChange string
 	// OnlyUTF8: a text is valid UTF-8 without NUL. To ask for another is an error.
 	OnlyUTF8 bool
 }
@@ -103,6 +108,29 @@ type Dialect struct {
 // CanHold reports whether a text may be in the database.
 func (d Dialect) CanHold(text string) bool {
 	return !d.OnlyUTF8 || utf8.ValidString(text) && !strings.Contains(text, "\x00")
+}
+
+// Elements is a table of the elements of a JSON array that an argument at a place is,
+// as texts in the column value.
+func (d Dialect) Elements(place int) string {
+	if !d.LocksRows {
+		return fmt.Sprintf("json_each($%d)", place)
+	}
+	return fmt.Sprintf("json_array_elements_text($%d::JSON)", place)
+}
+
+// Element is the element n, from 0, of a JSON array that value is, of a type of columns.
+func (d Dialect) Element(n int, columnType string) string {
+	switch {
+	case !d.LocksRows:
+		return fmt.Sprintf("value ->> %d", n)
+	case columnType == "INTEGER":
+		return fmt.Sprintf("(value::JSON ->> %d)::BIGINT", n)
+	case columnType == "REAL":
+		return fmt.Sprintf("(value::JSON ->> %d)::DOUBLE PRECISION", n)
+	default:
+		return fmt.Sprintf("value::JSON ->> %d", n)
+	}
 }
 
 // Lock is what a SELECT ends with whose rows of a table, or of several with commas
