@@ -40,17 +40,17 @@ func (tx *Tx) Exec(ctx context.Context, sql string, args ...any) (int64, error) 
 		return 0, err
 	}
 	var n int64
-	err = tx.guard(ctx, func() error {
+	err = guard(ctx, tx.conn, func() error {
 		n, err = tx.conn.Exec(ctx, sql, list...)
 		return err
 	})
 	return n, rawError(err)
 }
 
-// guard lets statements that change nothing, or one of the caller's own, fail alone.
-func (tx *Tx) guard(ctx context.Context, fn func() error) error {
-	if tx.conn.Dialect().Fragile {
-		return tx.conn.Savepoint(ctx, fn)
+// guard lets statements that change nothing, or a single one, fail alone.
+func guard(ctx context.Context, c driver.Conn, fn func() error) error {
+	if c.Dialect().Fragile {
+		return c.Savepoint(ctx, fn)
 	}
 	return fn()
 }
@@ -63,7 +63,7 @@ func (tx *Tx) Query(ctx context.Context, sql string, args []any, fn func(driver.
 		return err
 	}
 	var own error // of fn, which undoes nothing
-	err = tx.guard(ctx, func() error {
+	err = guard(ctx, tx.conn, func() error {
 		err := tx.conn.Query(ctx, sql, list, func(r driver.Row) error {
 			own = fn(r)
 			return own
@@ -117,7 +117,7 @@ func rawArgs(values []any) ([]driver.Arg, error) {
 }
 
 func (tx *Tx) read(ctx context.Context, fn func(driver.Conn) error) error {
-	return tx.guard(ctx, func() error { return fn(tx.conn) })
+	return guard(ctx, tx.conn, func() error { return fn(tx.conn) })
 }
 
 func (tx *Tx) snapshot(ctx context.Context, fn func(driver.Conn) error) error {

@@ -56,7 +56,7 @@ func TestBadPostgres(t *testing.T) {
 		line string
 	}{
 		"no server": {
-			"postgres://team:Secret-1@127.0.0.1:1/nexus", nil, 26,
+			"postgres://team:Secret-1@127.0.0.1:1/nexus", nil, 27,
 			"nexus: the server of postgres://team@127.0.0.1:1/nexus does not answer: …; nothing was changed; check that it runs and that it can be reached, and try again",
 		},
 		"no such URL": {
@@ -72,7 +72,7 @@ func TestBadPostgres(t *testing.T) {
 			`nexus: schema: "pg_mine" is PostgreSQL's own`,
 		},
 		"wrong password": {
-			strings.Replace(admin, "postgres@", "team:Secret-2@", 1), nil, 25,
+			strings.Replace(admin, "postgres@", "team:Secret-2@", 1), nil, 26,
 			"nexus: the server of postgres://team@/postgres refuses the user or the password: …; nothing was changed; check both, and pg_hba.conf",
 		},
 		"no such database": {
@@ -80,7 +80,7 @@ func TestBadPostgres(t *testing.T) {
 			"nexus: there is no such database: postgres://team@/nothing: …; create it with createdb, or correct its name in the URL",
 		},
 		"no right to create": {
-			pgtest.With(ofTeam, "schema", "new"), nil, 25,
+			pgtest.With(ofTeam, "schema", "new"), nil, 26,
 			"nexus: the user may not create the schema new in postgres://team@/postgres?schema=new: …; nothing was changed; have its owner run CREATE SCHEMA … AUTHORIZATION; see docs/postgres.md",
 		},
 		"no right to write": {
