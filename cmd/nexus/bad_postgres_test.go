@@ -87,7 +87,7 @@ func TestBadPostgres(t *testing.T) {
 			strings.Replace(made("reading", "GRANT USAGE ON SCHEMA reading TO reader; GRANT SELECT ON ALL TABLES IN SCHEMA reading TO reader"),
 				"postgres@", "reader:Secret-1@", 1),
 			[]string{"project", "create", "Another", "--id", "p2"},
-			25,
+			26,
 			"nexus: the user may not do that: …; nothing was changed; docs/postgres.md lists the rights that suffice",
 		},
 		"another program's schema": {

@@ -59,7 +59,7 @@ func TestScriptsPostgres(t *testing.T) {
 }
 
 // ofFile finds what a script says about the file of a database.
-var ofFile = regexp.MustCompile(`(?m)^(sql|alone|cut) |--db|DATABASE_PATH|\.db\b|backup|restore`)
+var ofFile = regexp.MustCompile(`(?m)^(sql|alone|cut) |--db|DATABASE_PATH|\.db\b|backup|nexus restore`)
 
 func scripts(setup func(*testscript.Env) error) testscript.Params {
 	return testscript.Params{
