@@ -175,8 +175,33 @@ func (tx *Tx) Rows(ctx context.Context, t *ContentTable, fn func(row []driver.Ar
 		for i := range row {
 			row[i] = r.Arg(i)
 		}
+		if t.Name == "history" {
+			typeImage(row)
+		}
 		return fn(row)
 	})
+}
+
+// typeImage gives the values of a row of the history the types of the columns that they
+// are of, where they are kept as texts: an export is the same whatever database it is of.
+func typeImage(row []driver.Arg) {
+	const kindAt, first = 3, 10 // of historyColumns
+	switch kind := row[kindAt].Text; kind {
+	case "attempt":
+		for _, n := range []int{1, 3, 4, 5, 8} {
+			row[first+n-1] = typed(row[first+n-1], "INTEGER")
+		}
+	case "session_entry":
+		for _, n := range []int{1, 2} {
+			row[first+n-1] = typed(row[first+n-1], "INTEGER")
+		}
+	default:
+		if l := layouts[nexus.Kind(kind)]; l != nil {
+			for n, c := range l.columns[1:] {
+				row[first+n] = typed(row[first+n], c.Type)
+			}
+		}
+	}
 }
 
 // quoteName quotes the name of a table or column that others have chosen.
