@@ -2,7 +2,9 @@ package postgres_test
 
 import (
 	"bytes"
+	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,6 +67,44 @@ func TestExportBetween(t *testing.T) {
 		if claims[0].Epoch <= a.Epoch {
 			t.Errorf("epoch %d comes after %d", claims[0].Epoch, a.Epoch)
 		}
+	}
+}
+
+// TestImportDeltas: of a large text that has changed a little, the history of SQLite keeps
+// only what has changed. In PostgreSQL every past is what it was there.
+func TestImportDeltas(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	file, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "a.db"), nil)
+	fatal(t, err)
+	defer file.Close()
+	fatal(t, newProject(ctx, &file.Services, "p"))
+	long := strings.Repeat("a long text, ", 100)
+	fatal(t, file.Tasks.Create(ctx, &nexus.Task{ID: "a", ProjectID: "p", Name: "n", Description: long}))
+	for n := range 4 {
+		description := fmt.Sprint(n, long, n)
+		_, err := file.Tasks.Update(ctx, "a", nexus.TaskUpdate{Description: &description, Name: new(fmt.Sprint(n))})
+		fatal(t, err)
+		_, err = file.Tasks.Update(ctx, "a", nexus.TaskUpdate{Name: new("between")})
+		fatal(t, err)
+	}
+	var text bytes.Buffer
+	_, err = jsonl.Export(ctx, file, &text, nil)
+	fatal(t, err)
+	server := openSchema(t, pgtest.Schema(t), nil)
+	fatal(t, server.InTx(ctx, func(tx *store.Tx) error {
+		_, err := jsonl.ImportIn(ctx, tx, bytes.NewReader(text.Bytes()), nil)
+		return err
+	}))
+	last, err := file.LastChange(ctx)
+	fatal(t, err)
+	history := func(db *store.DB) (list []nexus.Change) {
+		list, err := db.History(ctx, nexus.HistoryFilter{Kind: nexus.KindTask, ID: "a"})
+		fatal(t, err)
+		return list
+	}
+	if diff := cmp.Diff(history(file), history(server)); diff != "" || last < 10 {
+		t.Errorf("after %d changes the history is another (-sqlite +postgres):\n%s", last, diff)
 	}
 }
 

@@ -224,6 +224,7 @@ type Loader struct {
 	inserts  map[string]string // SQL by table and columns
 	follow   []followed
 	newest   int64 // of the loaded history; 0 if there is none
+	deltas   []loadedDelta
 }
 
 // followed is a row of a table whose columns triggers change when tasks come.
@@ -304,6 +305,9 @@ func (l *Loader) Insert(ctx context.Context, table *ContentTable, columns []stri
 	if err := l.prepareHistory(ctx, table.Name); err != nil {
 		return err
 	}
+	if table.Name == "history" && l.conn.Dialect().FirstChange != "" {
+		row = l.takeDeltas(columns, row)
+	}
 	if _, err := l.conn.Exec(ctx, sql, row...); err != nil {
 		return err
 	}
@@ -377,7 +381,7 @@ func (l *Loader) finishHistory(ctx context.Context) error {
 		return err
 	}
 	if l.conn.Dialect().FirstChange != "" {
-		return nil // history_rows follows by itself
+		return l.resolveDeltas(ctx) // history_rows follows by itself
 	}
 	_, err := l.conn.Exec(ctx, `
 		INSERT INTO history_rows (id, kind, seq, large)
