@@ -22,7 +22,11 @@ test: ## run all tests, and say which could not run here
 .PHONY: race
 race: ## run the tests of concurrent code with the race detector
 	go test -race -skip 'RunTwice' . ./store ./plan
-	go test -race -run 'Served|Acknowledged|RunAgain|Queue|LinearizableTasks|Reader|Cancel|Batch|Conformance/File/(Concurrency|SessionLog|Tx)' ./sqlite
+	go test -race -run 'Served|Acknowledged|RunAgain|Queue|LinearizableTasks|Reader|Cancel|Batch|Conformance/File/(Concurrency|ConcurrentWork|SessionLog|Tx)' ./sqlite
+
+.PHONY: race-postgres
+race-postgres: ## the same on PostgreSQL
+	go test -race -run 'Outage|Pooler|Conformance/(Concurrency|ConcurrentWork|Tx)$$' ./postgres
 
 .PHONY: torture
 torture: ## kill processes hundreds of times, and race many for the same tasks
@@ -67,6 +71,7 @@ recovery: build ## lose everything and get it back, in an empty folder; docs/rec
 .PHONY: bench
 bench: ## measure speed and size, and print the table of docs/benchmarks.md
 	go test -run '^$$' -bench . -benchtime 200ms ./sqlite
+	go test -run '^$$' -bench . -benchtime 200ms ./postgres
 	go run ./internal/bench
 
 .PHONY: compare

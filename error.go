@@ -13,30 +13,33 @@ type Code string
 
 // The codes.
 const (
-	CodeInternal   Code = "internal"       // a defect in Nexus
-	CodeInvalid    Code = "invalid"        // the input breaks a rule; see Error.Problems
-	CodeNotFound   Code = "not_found"      // no such row
-	CodeAmbiguous  Code = "ambiguous"      // the beginning of an id fits several rows
-	CodeExists     Code = "already_exists" // the id or plan key is taken
-	CodeReference  Code = "bad_reference"  // the row that this one belongs to does not exist
-	CodeInUse      Code = "in_use"         // other rows still refer to this one
-	CodeStale      Code = "stale"          // the row has changed since it was read
-	CodeTransition Code = "bad_transition" // the state machine does not allow this step
-	CodeBusy       Code = "busy"           // another program holds the database's write lock
-	CodeReadOnly   Code = "read_only"      // the file, folder or transaction cannot be written
-	CodeFull       Code = "disk_full"      // no space is left
-	CodeIO         Code = "io"             // the file cannot be opened, read or written
-	CodeCorrupt    Code = "corrupt"        // the file is damaged
-	CodeForeign    Code = "not_nexus"      // the file belongs to another program
-	CodeNewer      Code = "newer_schema"   // the file was written by a newer Nexus
-	CodeMigration  Code = "migration"      // a migration failed; nothing was changed
-	CodeCanceled   Code = "canceled"       // the context ended first; nothing was changed
-	CodeClosed     Code = "closed"         // the database is closed
-	CodeFenced     Code = "fenced"         // the task is not, or not any more, the caller's; see Error.Stored
-	CodeNotReady   Code = "not_ready"      // the task cannot be claimed now
-	CodeNoneReady  Code = "none_ready"     // no task can be claimed now
-	CodeKeyReused  Code = "key_reused"     // the idempotency key belongs to another call
-	CodeOverBudget Code = "over_budget"    // the task, or its project, has used up what it may
+	CodeInternal   Code = "internal"        // a defect in Nexus
+	CodeInvalid    Code = "invalid"         // the input breaks a rule; see Error.Problems
+	CodeNotFound   Code = "not_found"       // no such row
+	CodeAmbiguous  Code = "ambiguous"       // the beginning of an id fits several rows
+	CodeExists     Code = "already_exists"  // the id or plan key is taken
+	CodeReference  Code = "bad_reference"   // the row that this one belongs to does not exist
+	CodeInUse      Code = "in_use"          // other rows still refer to this one
+	CodeStale      Code = "stale"           // the row has changed since it was read
+	CodeTransition Code = "bad_transition"  // the state machine does not allow this step
+	CodeBusy       Code = "busy"            // another program holds the database's write lock
+	CodeReadOnly   Code = "read_only"       // the file, folder or transaction cannot be written
+	CodeFull       Code = "disk_full"       // no space is left
+	CodeIO         Code = "io"              // the file cannot be opened, read or written
+	CodeCorrupt    Code = "corrupt"         // the file is damaged
+	CodeForeign    Code = "not_nexus"       // the file belongs to another program
+	CodeNewer      Code = "newer_schema"    // the file was written by a newer Nexus
+	CodeMigration  Code = "migration"       // a migration failed; nothing was changed
+	CodeCanceled   Code = "canceled"        // the context ended first; nothing was changed
+	CodeClosed     Code = "closed"          // the database is closed
+	CodeFenced     Code = "fenced"          // the task is not, or not any more, the caller's; see Error.Stored
+	CodeNotReady   Code = "not_ready"       // the task cannot be claimed now
+	CodeNoneReady  Code = "none_ready"      // no task can be claimed now
+	CodeKeyReused  Code = "key_reused"      // the idempotency key belongs to another call
+	CodeDenied     Code = "denied"          // the server refuses the user, or what the user wants to do
+	CodeOffline    Code = "offline"         // the server cannot be reached; nothing was changed
+	CodeUnknown    Code = "outcome_unknown" // the connection broke during the commit; it may have been done or not
+	CodeOverBudget Code = "over_budget"     // the task, or its project, has used up what it may
 
 	CodeUnconfirmed Code = "unconfirmed" // nobody has agreed to it; nothing was changed
 )
@@ -110,8 +113,12 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Retryable reports whether the same call may succeed later, unchanged.
-func (e *Error) Retryable() bool { return e.Code == CodeBusy || e.Code == CodeFull }
+// Retryable reports whether the same call may succeed later, unchanged. After
+// CodeUnknown it may have succeeded already: a call with an idempotency key may be
+// repeated, and finds out.
+func (e *Error) Retryable() bool {
+	return e.Code == CodeBusy || e.Code == CodeFull || e.Code == CodeOffline
+}
 
 // CodeOf returns the code of the first [Error] in err's chain. A nil error has
 // no code, an ended context is CodeCanceled, anything else CodeInternal.

@@ -109,6 +109,9 @@ func TestForeignTypes(t *testing.T) {
 			if _, err := json.Marshal(task); err != nil {
 				t.Errorf("%s = %s cannot be shown: %v", column, value, err)
 			}
+			if _, err := db.Resume(ctx, nexus.ResumeRequest{TaskID: "t"}); err != nil {
+				t.Errorf("%s = %s: resume: %v", column, value, err)
+			}
 			if _, err := db.Tasks.Update(ctx, "t", nexus.TaskUpdate{BranchName: new(task.BranchName + "x")}); err != nil {
 				t.Errorf("%s = %s: update of another field: %v", column, value, err)
 			}

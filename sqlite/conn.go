@@ -311,6 +311,9 @@ func (c *conn) Savepoint(_ context.Context, fn func() error) error {
 	return c.exec("RELEASE " + name)
 }
 
+// Dialect implements driver.Conn.
+func (c *conn) Dialect() driver.Dialect { return driver.Dialect{} }
+
 // rollbackTo undoes what was done since the savepoint.
 func (c *conn) rollbackTo(savepoint string) error {
 	if c.sq.AutocommitEnabled() {

@@ -302,6 +302,11 @@ func (d *db) WriteAnywhere(ctx context.Context, fn func(driver.Conn) error) erro
 	return d.writer.do(ctx, true, fn)
 }
 
+// WriteBeside is WriteAnywhere: there is one writer at a time.
+func (d *db) WriteBeside(ctx context.Context, fn func(driver.Conn) error) error {
+	return d.WriteAnywhere(ctx, fn)
+}
+
 func (d *db) refuseToWrite() error {
 	if d.fixed {
 		return &nexus.Error{

@@ -157,7 +157,7 @@ func (s *Agents) Register(ctx context.Context, a nexus.Agent) (after *nexus.Agen
 // Heartbeat says that an agent is alive, whether or not it holds a task. The
 // leases of its tasks have heartbeats of their own. Code: CodeNotFound.
 func (s *Agents) Heartbeat(ctx context.Context, id string) (a *nexus.Agent, err error) {
-	err = s.run.write(ctx, func(c driver.Conn, _ *settlement) error {
+	err = s.run.writeBeside(ctx, func(c driver.Conn, _ *settlement) error {
 		if err := signOfLife(ctx, c, id, s.now()); err != nil {
 			return err
 		}

@@ -89,6 +89,12 @@ func openAttempt(ctx context.Context, c driver.Conn, task string) (*nexus.Attemp
 	return readAttempt(ctx, c, selectAttempt+` WHERE a.task_id = $1 AND a.held = 1`, driver.Text(task))
 }
 
+// lockOpenAttempt is openAttempt, of which nobody changes what it returns until the
+// transaction ends.
+func lockOpenAttempt(ctx context.Context, c driver.Conn, task string) (*nexus.Attempt, error) {
+	return readAttempt(ctx, c, selectAttempt+` WHERE a.task_id = $1 AND a.held = 1`+c.Dialect().Lock("a"), driver.Text(task))
+}
+
 // micros is how the tables that Nexus adds keep times.
 func micros(t time.Time) int64 { return t.UnixMicro() }
 

@@ -145,7 +145,7 @@ func affordable(ctx context.Context, c driver.Conn, r nexus.ClaimRequest, now ti
 	filter := r.Filter
 	filter.Limit = r.Count
 	for {
-		chosen, err := readyTasks(ctx, c, filter)
+		chosen, err := lockReady(ctx, c, filter)
 		if err != nil {
 			return nil, err
 		}

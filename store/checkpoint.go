@@ -67,6 +67,9 @@ func (tx *Tx) Checkpoint(ctx context.Context, r nexus.CheckpointRequest) (*nexus
 	if err := checkRequest(r, tx.Tasks.now()); err != nil {
 		return nil, err
 	}
+	if err := recordChanges(ctx, tx.conn); err != nil {
+		return nil, err
+	}
 	state, err := describe(ctx, tx.conn, r)
 	if err != nil {
 		return nil, err

@@ -53,8 +53,8 @@ const setCheckpointSettings = `
 		phase_complete = excluded.phase_complete, feature_complete = excluded.feature_complete,
 		task_failed = excluded.task_failed, qa_exhausted = excluded.qa_exhausted,
 		every_minutes = excluded.every_minutes, every_tasks = excluded.every_tasks,
-		scheduled_us = CASE WHEN $9 = 1 THEN excluded.scheduled_us ELSE scheduled_us END,
-		completed_tasks = CASE WHEN $10 = 1 THEN 0 ELSE completed_tasks END`
+		scheduled_us = CASE WHEN $9 = 1 THEN excluded.scheduled_us ELSE checkpoint_settings.scheduled_us END,
+		completed_tasks = CASE WHEN $10 = 1 THEN 0 ELSE checkpoint_settings.completed_tasks END`
 
 func checkpointSettings(ctx context.Context, c driver.Conn, projectID string) (*nexus.CheckpointSettings, error) {
 	if _, err := projects.mustGet(ctx, c, projectID); err != nil {

@@ -36,7 +36,7 @@ func (s *Tasks) Claim(ctx context.Context, r nexus.ClaimRequest) (claims []nexus
 		return nil, err
 	}
 	var refused error // with what was done on the way kept
-	err = s.run.write(ctx, func(c driver.Conn, end *settlement) error {
+	err = s.run.writeBeside(ctx, func(c driver.Conn, end *settlement) error {
 		end.did("claim", r.AgentID)
 		claims, refused = nil, nil // when this runs a second time, another may have been faster
 		now := s.now()
@@ -86,7 +86,7 @@ func (s *Tasks) Claim(ctx context.Context, r nexus.ClaimRequest) (claims []nexus
 // claimable returns the task that the request names, or says why it cannot be
 // claimed. Besides what is ready that is a task that is assigned to the agent.
 func claimable(ctx context.Context, c driver.Conn, r nexus.ClaimRequest, now time.Time) (*nexus.Task, error) {
-	t, err := tasks.mustGet(ctx, c, r.TaskID)
+	t, err := tasks.mustLock(ctx, c, r.TaskID)
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +192,7 @@ func (s *Tasks) Heartbeat(ctx context.Context, id string, epoch int64, lease tim
 			return nil, err
 		}
 	}
-	err = s.run.write(ctx, func(c driver.Conn, _ *settlement) error {
+	err = s.run.writeBeside(ctx, func(c driver.Conn, _ *settlement) error {
 		held, err = heartbeat(ctx, c, id, epoch, lease, s.now())
 		return err
 	})
@@ -203,7 +203,7 @@ func (s *Tasks) Heartbeat(ctx context.Context, id string, epoch int64, lease tim
 }
 
 func heartbeat(ctx context.Context, c driver.Conn, id string, epoch int64, lease time.Duration, now time.Time) (*nexus.Attempt, error) {
-	held, err := openAttempt(ctx, c, id)
+	held, err := lockOpenAttempt(ctx, c, id)
 	if err != nil {
 		return nil, err
 	}
@@ -238,7 +238,7 @@ func (s *Tasks) Progress(ctx context.Context, id string, epoch int64, p nexus.Pr
 	if err := p.Validate(); err != nil {
 		return nil, err
 	}
-	err = s.run.write(ctx, func(c driver.Conn, _ *settlement) error {
+	err = s.run.writeBeside(ctx, func(c driver.Conn, _ *settlement) error {
 		now := s.now()
 		p.At = now.UTC().Truncate(time.Second)
 		if held, err = heartbeat(ctx, c, id, epoch, 0, now); err != nil {

@@ -33,6 +33,18 @@ func (db *DB) Compact(ctx context.Context, r nexus.CompactRequest) (*nexus.Compa
 	if r.Progress == nil {
 		r.Progress = func(int64, int64) {}
 	}
+	err := db.read(ctx, func(c driver.Conn) error {
+		if followsItself(c) {
+			return &nexus.Error{
+				Code: nexus.CodeInvalid, Message: "the history of this kind of database cannot be compacted yet",
+				Hint: "nothing was changed; SQLite's can",
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
 	report := &nexus.Compaction{Checkpoints: []int64{}, DryRun: r.DryRun}
 	shrinker, isFile := db.driver.(driver.Shrinker)
 	if isFile {

@@ -175,8 +175,33 @@ func (tx *Tx) Rows(ctx context.Context, t *ContentTable, fn func(row []driver.Ar
 		for i := range row {
 			row[i] = r.Arg(i)
 		}
+		if t.Name == "history" {
+			typeImage(row)
+		}
 		return fn(row)
 	})
+}
+
+// typeImage gives the values of a row of the history the types of the columns that they
+// are of, where they are kept as texts: an export is the same whatever database it is of.
+func typeImage(row []driver.Arg) {
+	const kindAt, first = 3, 10 // of historyColumns
+	switch kind := row[kindAt].Text; kind {
+	case "attempt":
+		for _, n := range []int{1, 3, 4, 5, 8} {
+			row[first+n-1] = typed(row[first+n-1], "INTEGER")
+		}
+	case "session_entry":
+		for _, n := range []int{1, 2} {
+			row[first+n-1] = typed(row[first+n-1], "INTEGER")
+		}
+	default:
+		if l := layouts[nexus.Kind(kind)]; l != nil {
+			for n, c := range l.columns[1:] {
+				row[first+n] = typed(row[first+n], c.Type)
+			}
+		}
+	}
 }
 
 // quoteName quotes the name of a table or column that others have chosen.
@@ -199,6 +224,7 @@ type Loader struct {
 	inserts  map[string]string // SQL by table and columns
 	follow   []followed
 	newest   int64 // of the loaded history; 0 if there is none
+	deltas   []loadedDelta
 }
 
 // followed is a row of a table whose columns triggers change when tasks come.
@@ -279,6 +305,9 @@ func (l *Loader) Insert(ctx context.Context, table *ContentTable, columns []stri
 	if err := l.prepareHistory(ctx, table.Name); err != nil {
 		return err
 	}
+	if table.Name == "history" && l.conn.Dialect().FirstChange != "" {
+		row = l.takeDeltas(columns, row)
+	}
 	if _, err := l.conn.Exec(ctx, sql, row...); err != nil {
 		return err
 	}
@@ -318,10 +347,15 @@ func (l *Loader) Finish(ctx context.Context) error {
 // prepareHistory takes away what loading has done to the history, before its own rows
 // come: those of history after all others, and then the marks.
 func (l *Loader) prepareHistory(ctx context.Context, table string) error {
+	if table == "history" && l.newest == 0 {
+		if err := recordChanges(ctx, l.conn); err != nil {
+			return err
+		}
+	}
 	var statements []string
 	switch {
 	case table == "history" && l.newest == 0:
-		statements = []string{"DELETE FROM history", "DELETE FROM history_rows"}
+		statements = []string{"DELETE FROM history_rows", "DELETE FROM history"}
 	case table == "history_marks":
 		statements = []string{"DELETE FROM history_marks WHERE name = 'indexed'"} // by loading
 	}
@@ -340,8 +374,14 @@ func (l *Loader) finishHistory(ctx context.Context) error {
 		return nil
 	}
 	l.end.operation.silent = true
+	if err := recordChanges(ctx, l.conn); err != nil {
+		return err
+	}
 	if _, err := l.conn.Exec(ctx, "DELETE FROM history WHERE seq > $1", driver.Int(l.newest)); err != nil {
 		return err
+	}
+	if l.conn.Dialect().FirstChange != "" {
+		return l.resolveDeltas(ctx) // history_rows follows by itself
 	}
 	_, err := l.conn.Exec(ctx, `
 		INSERT INTO history_rows (id, kind, seq, large)

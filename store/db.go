@@ -179,8 +179,17 @@ func (db *DB) snapshot(ctx context.Context, fn func(driver.Conn) error) error {
 }
 
 func (db *DB) write(ctx context.Context, fn func(driver.Conn, *settlement) error) error {
+	return db.settle(ctx, db.driver.WriteAnywhere, fn)
+}
+
+func (db *DB) writeBeside(ctx context.Context, fn func(driver.Conn, *settlement) error) error {
+	return db.settle(ctx, db.driver.WriteBeside, fn)
+}
+
+// settle runs fn as a transaction of a kind.
+func (db *DB) settle(ctx context.Context, transact func(context.Context, func(driver.Conn) error) error, fn func(driver.Conn, *settlement) error) error {
 	var due []nexus.CheckpointRequest
-	err := db.driver.WriteAnywhere(ctx, func(c driver.Conn) (err error) {
+	err := transact(ctx, func(c driver.Conn) (err error) {
 		var end settlement
 		due, err = db.settled(ctx, c, &end, func() error { return fn(c, &end) })
 		return err

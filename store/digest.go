@@ -62,7 +62,8 @@ func (s *projectState) each(kind nexus.Kind, fn func(image) error) error {
 		if err != nil {
 			return err
 		}
-		w.condition("feature_id IN (SELECT value FROM json_each(?))", driver.Text(string(list)))
+		w.args = append(w.args, driver.Text(string(list)))
+		w.raw("feature_id IN (SELECT value FROM " + s.conn.Dialect().Elements(len(w.args)) + ")")
 	default:
 		equal(&w, "project_id", s.project)
 	}

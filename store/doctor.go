@@ -100,12 +100,16 @@ func (db *DB) Mend(ctx context.Context) (found []nexus.Finding, err error) {
 		if found, err = diagnose(ctx, c, now); err != nil {
 			return err
 		}
-		for _, d := range slices.Concat(diagnoses, historyDiagnoses) {
+		for _, d := range slices.Concat(diagnoses, historyDiagnosesFor(c)) {
 			for _, sql := range d.mend {
 				if _, err := c.Exec(ctx, sql); err != nil {
 					return err
 				}
 			}
+		}
+		if followsItself(c) {
+			_, err := mendLeases(ctx, c, now)
+			return err
 		}
 		if _, err := c.Exec(ctx, tidy); err != nil {
 			return err
@@ -126,6 +130,7 @@ type diagnosis struct {
 	find    string   // selects the ids of what is wrong
 	mend    []string // statements that put it right; none if a person has to
 	hint    string   // of one that a person has to put right
+	indexed bool     // it is about history_rows where that is a table
 }
 
 const fixHint = "nexus doctor --fix puts it right; nothing is lost by that"
@@ -271,7 +276,7 @@ func diagnose(ctx context.Context, c driver.Conn, now time.Time) (list []nexus.F
 		}
 		return err
 	}
-	for _, d := range slices.Concat(diagnoses, historyDiagnoses) {
+	for _, d := range slices.Concat(diagnoses, historyDiagnosesFor(c)) {
 		f := nexus.Finding{Check: d.check, Message: d.message, Mendable: len(d.mend) > 0, Hint: d.hint}
 		if f.Mendable {
 			f.Hint = fixHint
@@ -321,7 +326,7 @@ func diagnose(ctx context.Context, c driver.Conn, now time.Time) (list []nexus.F
 }
 
 func diagnoseCycles(ctx context.Context, c driver.Conn, list *[]nexus.Finding) error {
-	dependents, err := ids(ctx, c, "SELECT DISTINCT task_id FROM task_dependencies")
+	dependents, err := ids(ctx, c, "SELECT DISTINCT task_id FROM task_dependencies ORDER BY task_id")
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"slices"
 
 	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/store/driver"
@@ -38,18 +39,30 @@ var historyDiagnoses = []diagnosis{
 	{
 		check: "history", message: "history_rows has changes that the history has not",
 		find: `SELECT id` + rowsTooMany + ` ORDER BY id, seq`,
-		mend: []string{`DELETE` + rowsTooMany},
+		mend: []string{`DELETE` + rowsTooMany}, indexed: true,
 	},
 	{
 		check: "history", message: "history_rows lacks changes of the history",
 		find: `SELECT id` + rowsMissing + ` ORDER BY id, seq`,
-		mend: []string{`INSERT INTO history_rows (id, kind, seq, large) SELECT id, kind, seq, large` + rowsMissing},
+		mend: []string{`INSERT INTO history_rows (id, kind, seq, large) SELECT id, kind, seq, large` + rowsMissing}, indexed: true,
 	},
 	{
 		check: "history", message: "operations begin after their end",
 		find: `SELECT seq FROM history WHERE change = 'operation' AND (first IS NULL OR first NOT BETWEEN 1 AND seq) ORDER BY seq`,
 		hint: "what they have changed counts as another program's; it passes when nexus compact forgets them",
 	},
+}
+
+// followsItself reports whether history_rows is a view, as where transactions write
+// side by side.
+func followsItself(c driver.Conn) bool { return c.Dialect().FirstChange != "" }
+
+// historyDiagnosesFor are those that a database can have.
+func historyDiagnosesFor(c driver.Conn) []diagnosis {
+	if !followsItself(c) {
+		return historyDiagnoses
+	}
+	return slices.DeleteFunc(slices.Clone(historyDiagnoses), func(d diagnosis) bool { return d.indexed })
 }
 
 // tidy deletes what is of no use, and no harm. An upsert of another program leaves a

@@ -152,8 +152,27 @@ func (l *layout) scanEvent(r driver.Row) event {
 	if e.change != "insert" {
 		e.image = imageOf(r, columnsBeforeImage, len(l.columns))
 		e.image[0] = id
+		for n := range e.image[1:] {
+			e.image[n+1] = typed(e.image[n+1], l.columns[n+1].Type)
+		}
 	}
 	return e
+}
+
+// typed is a value that the history may have as a text, as its column has it.
+func typed(a driver.Arg, columnType string) driver.Arg {
+	if a.Kind != driver.KindText || columnType == "TEXT" {
+		return a
+	}
+	if columnType == "INTEGER" {
+		if n, err := strconv.ParseInt(a.Text, 10, 64); err == nil {
+			return driver.Int(n)
+		}
+	}
+	if f, err := strconv.ParseFloat(a.Text, 64); err == nil {
+		return driver.Float(f)
+	}
+	return a
 }
 
 // current reads the row with an id as it is now, or nil. Another program may have

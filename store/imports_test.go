@@ -9,7 +9,7 @@ import (
 
 const module = "github.com/seed-c8812374/nexus"
 
-// TestImports proves the rule that imports point one way: sqlite to store to
+// TestImports proves the rule that imports point one way: a driver to store to
 // nexus, and each only to what the design gives it. It asks for everything that
 // is linked, so a detour through another package is found too.
 func TestImports(t *testing.T) {
@@ -44,6 +44,22 @@ func TestImports(t *testing.T) {
 	// Or else the test asks the wrong question.
 	if !slices.Contains(sqlite, "zombiezen.com/go/sqlite") {
 		t.Errorf("sqlite does not depend on its driver, but on %v", sqlite)
+	}
+}
+
+// TestDriversApart has whoever imports one driver link nothing of the other.
+func TestDriversApart(t *testing.T) {
+	t.Parallel()
+	postgres := dependencies(t, module+"/postgres")
+	for _, path := range postgres {
+		for _, other := range []string{module + "/sqlite", module + "/internal/cli", "zombiezen.com/", "modernc.org/"} {
+			if strings.HasPrefix(path, other) {
+				t.Errorf("postgres depends on %s", path)
+			}
+		}
+	}
+	if !slices.Contains(postgres, "github.com/jackc/pgx/v5/pgxpool") {
+		t.Errorf("postgres does not depend on its driver, but on %v", postgres)
 	}
 }
 

@@ -27,6 +27,10 @@ func (d interfered) WriteAnywhere(ctx context.Context, fn func(driver.Conn) erro
 	return d.Write(ctx, fn)
 }
 
+func (d interfered) WriteBeside(ctx context.Context, fn func(driver.Conn) error) error {
+	return d.Write(ctx, fn)
+}
+
 func (d interfered) Write(ctx context.Context, fn func(driver.Conn) error) error {
 	if *d.meanwhile != nil {
 		other := *d.meanwhile

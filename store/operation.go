@@ -46,8 +46,10 @@ func (tx *Tx) Operation(name string) { tx.end.operation.name = name }
 // that are to be made once it is committed.
 func (db *DB) settled(ctx context.Context, c driver.Conn, end *settlement, fn func() error) (due []nexus.CheckpointRequest, err error) {
 	end.operation.at = db.now()
-	if end.operation.last, err = lastRecord(ctx, c); err != nil {
-		return nil, err
+	if c.Dialect().FirstChange == "" {
+		if end.operation.last, err = lastRecord(ctx, c); err != nil {
+			return nil, err
+		}
 	}
 	if err := fn(); err != nil {
 		return nil, err
@@ -74,14 +76,21 @@ func (db *DB) record(ctx context.Context, c driver.Conn, o *operation) (due []ne
 	if o.silent {
 		return nil, nil
 	}
-	var last int64
-	var wanted bool // somebody wants checkpoints
-	const end = `SELECT coalesce(max(seq), 0), EXISTS (SELECT 1 FROM checkpoint_settings) FROM history`
+	var changed, wanted bool // wanted: somebody wants checkpoints
+	end := `SELECT coalesce(max(seq), 0), EXISTS (SELECT 1 FROM checkpoint_settings) FROM history`
+	first := c.Dialect().FirstChange
+	if first != "" {
+		end = "SELECT " + first + ", EXISTS (SELECT 1 FROM checkpoint_settings)"
+	}
 	err = c.Query(ctx, end, nil, func(r driver.Row) error {
-		last, wanted = r.Int(0), r.Int(1) != 0
+		if wanted = r.Int(1) != 0; first == "" {
+			changed = r.Int(0) > o.last
+		} else if changed = !r.IsNull(0); changed {
+			o.last = r.Int(0) - 1
+		}
 		return nil
 	})
-	if err != nil || last == o.last {
+	if err != nil || !changed {
 		return nil, err
 	}
 	if wanted && !o.restores {
@@ -92,21 +101,35 @@ func (db *DB) record(ctx context.Context, c driver.Conn, o *operation) (due []ne
 	if actor, given := ctx.Value(actorKey{}).(string); given {
 		o.actor = actor
 	}
-	const sql = `INSERT INTO history (at_us, change, first, operation, actor) VALUES ($1, 'operation', $2, $3, $4)`
-	_, err = c.Exec(ctx, sql, driver.Int(micros(o.at)), driver.Int(o.last+1), driver.TextOrNull(o.name), driver.TextOrNull(o.actor))
+	const sql = `INSERT INTO history (at_us, change, first, operation, actor) VALUES ($1, 'operation', $2, $3, $4) RETURNING seq`
+	args := []driver.Arg{driver.Int(micros(o.at)), driver.Int(o.last + 1), driver.TextOrNull(o.name), driver.TextOrNull(o.actor)}
+	var last int64
+	err = c.Query(ctx, sql, args, func(r driver.Row) error {
+		last = r.Int(0)
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	return due, db.indexHistory(ctx, c, last+1)
+	return due, db.indexHistory(ctx, c, last)
+}
+
+// recordChanges has the history know what the transaction has done until now.
+func recordChanges(ctx context.Context, c driver.Conn) error {
+	if first := c.Dialect().FirstChange; first != "" {
+		return c.Query(ctx, "SELECT "+first, nil, nil)
+	}
+	return nil
 }
 
 // indexEvery is how many records history_rows may lack. To add them one by one would
-// write another page with each change.
+// write another page with each change. Where transactions write side by side, history_rows
+// is no table, and lacks none.
 const indexEvery = 256
 
 // indexHistory adds to history_rows what it lacks, if that is much.
 func (db *DB) indexHistory(ctx context.Context, c driver.Conn, last int64) error {
-	if last-db.indexed.Load() < indexEvery {
+	if c.Dialect().FirstChange != "" || last-db.indexed.Load() < indexEvery {
 		return nil
 	}
 	indexed, err := historyMark(ctx, c, "indexed")
@@ -123,6 +146,9 @@ func (db *DB) indexHistory(ctx context.Context, c driver.Conn, last int64) error
 // indexAll adds to history_rows all that it lacks. Another program may have written
 // much, and to look for each of many rows in that would take long.
 func indexAll(ctx context.Context, c driver.Conn) error {
+	if c.Dialect().FirstChange != "" {
+		return nil
+	}
 	last, err := lastRecord(ctx, c)
 	if err != nil {
 		return err

@@ -47,6 +47,10 @@ func (p *Past) snapshot(ctx context.Context, fn func(driver.Conn) error) error {
 	})
 }
 
+func (p *Past) writeBeside(ctx context.Context, fn func(driver.Conn, *settlement) error) error {
+	return p.write(ctx, fn)
+}
+
 func (p *Past) write(context.Context, func(driver.Conn, *settlement) error) error {
 	return &nexus.Error{Code: nexus.CodeReadOnly, Message: "the past cannot be changed", Hint: "nothing was changed"}
 }
@@ -285,7 +289,7 @@ func (s *survey) finish() (map[string]image, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = s.conn.Query(s.ctx, s.layout.rows+" WHERE id IN (SELECT value FROM json_each($1))", []driver.Arg{driver.Text(string(list))},
+	err = s.conn.Query(s.ctx, s.layout.rows+" WHERE id IN (SELECT value FROM "+s.conn.Dialect().Elements(1)+")", []driver.Arg{driver.Text(string(list))},
 		func(r driver.Row) error {
 			return s.rows[r.Arg(0).Text].finish(imageOf(r, 0, len(s.columns)))
 		})

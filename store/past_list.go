@@ -18,6 +18,7 @@ import (
 // database gets only the columns that the list is chosen and ordered by.
 type pastList struct {
 	*layout
+	dialect driver.Dialect
 	changed map[string]image
 }
 
@@ -29,7 +30,7 @@ const pastArgs = 2
 // first arguments are at a place in args; others, for rows that JSON does not keep as
 // they are, it adds at the end.
 func (p *pastList) source(text string, args []driver.Arg, at int) (string, []driver.Arg, error) {
-	s := &pastSource{layout: p.layout, args: args, ids: []string{}, rows: [][]any{}}
+	s := &pastSource{layout: p.layout, dialect: p.dialect, args: args, ids: []string{}, rows: [][]any{}}
 	for n, column := range p.columns {
 		if n == 0 || strings.Contains(text, column.Name) {
 			s.needed = append(s.needed, n)
@@ -69,7 +70,7 @@ func (c *pastConn) source(ctx context.Context, kind nexus.Kind, w *where, projec
 	for _, column := range l.columns {
 		all = append(all, column.Name)
 	}
-	list := &pastList{l, changed}
+	list := &pastList{l, c.Dialect(), changed}
 	at := len(w.args)
 	source, args, err := list.source(strings.Join(all, " "), append(w.args, make([]driver.Arg, pastArgs)...), at)
 	w.args = args
@@ -79,8 +80,9 @@ func (c *pastConn) source(ctx context.Context, kind nexus.Kind, w *where, projec
 // pastSource makes the SQL of a pastList.
 type pastSource struct {
 	*layout
-	needed []int // columns
-	args   []driver.Arg
+	dialect driver.Dialect
+	needed  []int // columns
+	args    []driver.Arg
 
 	ids     []string
 	rows    [][]any
@@ -151,13 +153,13 @@ func (s *pastSource) sql(at int) (string, []driver.Arg, error) {
 	}
 	table := s.kind.Table()
 	// The id may be a BLOB.
-	others := fmt.Sprintf(" WHERE CAST(id AS TEXT) NOT IN (SELECT value FROM json_each($%d))", at+1)
+	others := " WHERE CAST(id AS TEXT) NOT IN (SELECT value FROM " + s.dialect.Elements(at+1) + ")"
 	if len(s.oddIDs) > 0 {
 		others += " AND CAST(id AS TEXT) NOT IN (" + strings.Join(s.oddIDs, ", ") + ")"
 	}
-	rows := s.list(func(k int) string { return fmt.Sprintf("value ->> %d", k) })
+	rows := s.list(func(k int) string { return s.dialect.Element(k, s.columns[s.needed[k]].Type) })
 	return "(SELECT " + strings.Join(names, ", ") + " FROM " + table + others +
-		" UNION ALL SELECT " + rows + fmt.Sprintf(" FROM json_each($%d)", at+2) + s.oddRows.String() + ") AS " + table, s.args, nil
+		" UNION ALL SELECT " + rows + " FROM " + s.dialect.Elements(at+2) + s.oddRows.String() + ") AS " + table, s.args, nil
 }
 
 // isOdd reports whether JSON does not keep what is needed of a row as it is.

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -65,6 +66,40 @@ var taskColumns = tasks.prefixed("t")
 // tasks. Over several projects it takes the first of each, which are in the
 // index of that project's, and of these the first.
 func readyTasks(ctx context.Context, c driver.Conn, filter nexus.ReadyFilter) ([]nexus.Task, error) {
+	return chooseReady(ctx, c, filter, "")
+}
+
+// lockReady is readyTasks for those who claim them. Where rows are locked, it passes
+// over those that others have locked. If that leaves none, it waits for what becomes of
+// one, for it may be given back; it then lets go of that before it looks again, because
+// of those who wait while they hold something, two would wait for each other.
+func lockReady(ctx context.Context, c driver.Conn, filter nexus.ReadyFilter) ([]nexus.Task, error) {
+	dialect := c.Dialect()
+	for {
+		list, err := chooseReady(ctx, c, filter, dialect.LockFree("t"))
+		if err != nil || len(list) > 0 || !dialect.LocksRows {
+			return list, err
+		}
+		one := filter
+		one.Limit = 1
+		if list, err = readyTasks(ctx, c, one); err != nil || len(list) == 0 {
+			return nil, err
+		}
+		letGo := errors.New("it has waited")
+		err = c.Savepoint(ctx, func() error {
+			if _, err := tasks.mustLock(ctx, c, list[0].ID); err != nil && nexus.CodeOf(err) != nexus.CodeNotFound {
+				return err
+			}
+			return letGo
+		})
+		if !errors.Is(err, letGo) {
+			return nil, err
+		}
+	}
+}
+
+// chooseReady reads or, with a clause for that, locks the first tasks.
+func chooseReady(ctx context.Context, c driver.Conn, filter nexus.ReadyFilter, lock string) ([]nexus.Task, error) {
 	if filter.ProjectID == "" {
 		going, err := ids(ctx, c, "SELECT p.id FROM projects p WHERE "+goesOn+" LIMIT 2")
 		if err != nil || len(going) == 0 {
@@ -84,7 +119,9 @@ func readyTasks(ctx context.Context, c driver.Conn, filter nexus.ReadyFilter) ([
 		w.ready(filter)
 		w.sql.WriteString(orderReady)
 		w.limit(filter.Limit)
-		sql += " FROM projects p CROSS JOIN tasks t" + w.sql.String()
+		sql += " FROM projects p CROSS JOIN tasks t" + w.sql.String() + lock
+	} else if lock != "" {
+		return lockReadyOfEach(ctx, c, filter, lock)
 	} else {
 		w.raw("t.project_id = p.id")
 		w.raw(isReady)
@@ -105,6 +142,35 @@ func readyTasks(ctx context.Context, c driver.Conn, filter nexus.ReadyFilter) ([
 		return nil, w.err
 	}
 	return tasks.read(ctx, c, sql, w.args)
+}
+
+// lockReadyOfEach locks tasks of several projects: more than are wanted are looked at,
+// for those that others have locked.
+func lockReadyOfEach(ctx context.Context, c driver.Conn, filter nexus.ReadyFilter, lock string) ([]nexus.Task, error) {
+	for spare := 64; ; spare *= 8 {
+		wide := filter
+		wide.Limit += spare
+		found, err := readyTasks(ctx, c, wide)
+		if err != nil || len(found) == 0 {
+			return nil, err
+		}
+		chosen := make([]string, len(found))
+		for i := range found {
+			chosen[i] = found[i].ID
+		}
+		var w where
+		in(&w, "t.id", chosen)
+		w.raw(isReady)
+		w.sql.WriteString(orderReady)
+		w.limit(filter.Limit)
+		if w.err != nil {
+			return nil, w.err
+		}
+		list, err := tasks.read(ctx, c, "SELECT "+taskColumns+" FROM tasks t"+w.sql.String()+lock, w.args)
+		if err != nil || len(list) == filter.Limit || len(found) < wide.Limit || 8*wide.Limit > maxValues {
+			return list, err
+		}
+	}
 }
 
 // A CROSS JOIN has the planner of SQLite take the tables in the order given: it

@@ -50,11 +50,21 @@ func (tx *Tx) Recover(ctx context.Context, r nexus.RecoverRequest) (*nexus.Recov
 	return x.report, nil
 }
 
+// selectDue selects the attempts whose lease is over, and their tasks with them where
+// rows are locked: in the order of decide, or else two would wait for each other. What
+// another has locked it is dealing with.
+func selectDue(d driver.Dialect) string {
+	const due, order = ` WHERE a.ended_us IS NULL AND a.lease_until_us <= $1`, ` ORDER BY a.lease_until_us, a.epoch`
+	if !d.LocksRows {
+		return selectAttempt + due + order
+	}
+	return selectAttempt + ` JOIN tasks t ON t.id = a.task_id` + due + order + d.LockFree("t, a")
+}
+
 // expire takes back what leases are over for. It is what Claim does of a recovery;
 // when there is nothing to do it costs one look at an index.
 func expire(ctx context.Context, c driver.Conn, end *settlement, now time.Time) (*nexus.Recovery, error) {
-	due, err := readAttempts(ctx, c, selectAttempt+` WHERE a.ended_us IS NULL AND a.lease_until_us <= $1 ORDER BY a.lease_until_us, a.epoch`,
-		driver.Int(micros(now)))
+	due, err := readAttempts(ctx, c, selectDue(c.Dialect()), driver.Int(micros(now)))
 	if err != nil || len(due) == 0 {
 		return nil, err
 	}

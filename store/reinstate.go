@@ -154,7 +154,7 @@ func (x *reinstatement) insert(kinds ...nexus.Kind) error {
 // lastRevision returns the highest revision at which the row was deleted.
 func (l *layout) lastRevision(ctx context.Context, c driver.Conn, id driver.Arg) (revision int64, err error) {
 	const sql = `
-		SELECT max(v%d) FROM history WHERE change = 'delete' AND seq IN (
+		SELECT max(CAST(v%d AS BIGINT)) FROM history WHERE change = 'delete' AND seq IN (
 			SELECT seq FROM history_rows WHERE id = $1 AND kind = $2
 			UNION ALL
 			SELECT seq FROM history WHERE seq > coalesce((SELECT seq FROM history_marks WHERE name = 'indexed'), 0) AND kind = $2 AND id = $1)`
@@ -173,7 +173,8 @@ const (
 		INSERT INTO task_attempts (
 			task_id, epoch, agent_id, claimed_us, lease_us, lease_until_us, process, progress, ended_us, outcome, reason, evidence)
 		SELECT
-			id, v1, v2, v3, v4, v5, v6, v7, coalesce(v8, v3), coalesce(v9, 'released'),
+			id, CAST(v1 AS BIGINT), v2, CAST(v3 AS BIGINT), CAST(v4 AS BIGINT), CAST(v5 AS BIGINT), v6, v7,
+			CAST(coalesce(v8, v3) AS BIGINT), coalesce(v9, 'released'),
 			CASE WHEN v8 IS NULL THEN 'its task was deleted' ELSE v10 END, v11
 		FROM history WHERE seq = $1
 		ON CONFLICT (epoch) DO UPDATE SET
@@ -183,7 +184,7 @@ const (
 
 	bringBackEntry = `
 		INSERT INTO session_log (session_id, number, at_us, kind, author, text)
-		SELECT id, v1, v2, v3, v4, v5 FROM history WHERE seq = $1
+		SELECT id, CAST(v1 AS BIGINT), CAST(v2 AS BIGINT), v3, v4, v5 FROM history WHERE seq = $1
 		ON CONFLICT DO NOTHING`
 )
 
@@ -263,7 +264,10 @@ func (x *reinstatement) delete(kinds ...nexus.Kind) error {
 			x.end.deleted = append(x.end.deleted, id)
 		}
 		x.deleted[l.kind.Table()]++
-		_, err := x.conn.Exec(x.ctx, "DELETE FROM "+l.kind.Table()+" WHERE id = $1", now[0])
+		err := guard(x.ctx, x.conn, func() error { // referredTo still has to look
+			_, err := x.conn.Exec(x.ctx, "DELETE FROM "+l.kind.Table()+" WHERE id = $1", now[0])
+			return err
+		})
 		if nexus.CodeOf(err) == nexus.CodeReference {
 			return x.referredTo(l, id, err)
 		}

@@ -47,7 +47,8 @@ var requirements = table[nexus.Requirement, nexus.RequirementFilter, nexus.Requi
 		equal(w, "category", f.Category)
 		in(w, "priority", f.Priority)
 		if f.Validated != nil {
-			w.condition("coalesce(validated, 0) <> 0 = ?", boolArg(*f.Validated))
+			is := map[bool]string{true: "<>", false: "="}[*f.Validated] // another program may have stored any number
+			w.raw("coalesce(validated, 0) " + is + " 0")
 		}
 		equal(w, "plan_key", f.PlanKey)
 	},

@@ -52,6 +52,9 @@ func (tx *Tx) Restore(ctx context.Context, id string, git *nexus.GitState) (*nex
 	}
 	tx.end.did("checkpoint restore", "")
 	tx.end.operation.restores = true
+	if err := recordChanges(ctx, tx.conn); err != nil {
+		return nil, err
+	}
 	if err := indexAll(ctx, tx.conn); err != nil {
 		return nil, err
 	}

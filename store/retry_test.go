@@ -61,6 +61,10 @@ func (d twice) WriteAnywhere(ctx context.Context, fn func(driver.Conn) error) er
 	return d.Write(ctx, fn)
 }
 
+func (d twice) WriteBeside(ctx context.Context, fn func(driver.Conn) error) error {
+	return d.Write(ctx, fn)
+}
+
 func (d twice) Write(ctx context.Context, fn func(driver.Conn) error) error {
 	var failed error
 	err := d.InTx(ctx, func(tx *store.Tx) error {
@@ -105,6 +109,8 @@ func (c txConn) Query(ctx context.Context, sql string, args []driver.Arg, fn fun
 func (c txConn) Savepoint(ctx context.Context, fn func() error) error {
 	return c.tx.InTx(ctx, func(*store.Tx) error { return fn() })
 }
+
+func (c txConn) Dialect() driver.Dialect { return driver.Dialect{} }
 
 func (c txConn) Catalog(ctx context.Context) (driver.Catalog, error) { return c.tx.Catalog(ctx) }
 

@@ -27,6 +27,8 @@ type runner interface {
 	snapshot(ctx context.Context, fn func(driver.Conn) error) error
 	// write's fn notes in the settlement what is checked at the transaction's end.
 	write(ctx context.Context, fn func(driver.Conn, *settlement) error) error
+	// writeBeside is for an fn that locks what it decides by; see driver.DB.
+	writeBeside(ctx context.Context, fn func(driver.Conn, *settlement) error) error
 }
 
 // Create stores a new entity. It first fills in what e lacks (see the entity's
@@ -298,9 +300,12 @@ func (s *Service[E, F, U]) Delete(ctx context.Context, id string) error {
 				return err
 			}
 		}
+		if !c.Dialect().CanHold(id) {
+			return s.table.missing(id)
+		}
 		n, err := c.Exec(ctx, s.table.deleteSQL, driver.Text(id))
 		if err == nil && n == 0 {
-			err = &nexus.Error{Code: nexus.CodeNotFound, Kind: s.table.kind, ID: id, Message: "does not exist"}
+			err = s.table.missing(id)
 		}
 		return err
 	})
@@ -316,6 +321,9 @@ func (s *Service[E, F, U]) Resolve(ctx context.Context, prefix string) (string, 
 	args := []driver.Arg{driver.Text(prefix), driver.Text(prefix + lastOfAll)}
 	var ids []string
 	err := s.run.read(ctx, func(c driver.Conn) (err error) {
+		if !c.Dialect().CanHold(prefix) {
+			return nil
+		}
 		source := s.table.kind.Table()
 		w := where{args: args}
 		if past, ok := c.(*pastConn); ok {

@@ -124,7 +124,7 @@ func logSource(ctx context.Context, c driver.Conn, w *where) (string, error) {
 		w.condition("at_us <= ?", driver.Int(next.at))
 	}
 	return `(SELECT session_id, number, at_us, kind, author, text FROM session_log
-		UNION SELECT id, v1, v2, v3, v4, v5 FROM history
+		UNION SELECT id, CAST(v1 AS BIGINT), CAST(v2 AS BIGINT), v3, v4, v5 FROM history
 		WHERE kind = 'session_entry' AND seq > $1 AND change = 'delete') AS session_log`, nil
 }
 

@@ -161,7 +161,7 @@ func (t *table[E, F, U]) queryPast(ctx context.Context, c *pastConn, columns str
 		if err != nil {
 			return err
 		}
-		list := &pastList{l, changed}
+		list := &pastList{l, c.Dialect(), changed}
 		needed := columns
 		if columns == t.allColumns {
 			each := fn
@@ -177,6 +177,9 @@ func (t *table[E, F, U]) queryPast(ctx context.Context, c *pastConn, columns str
 
 // get reads the row with an id, or returns nil.
 func (t *table[E, F, U]) get(ctx context.Context, c driver.Conn, id string) (e *E, err error) {
+	if !c.Dialect().CanHold(id) {
+		return nil, nil
+	}
 	past, ok := c.(*pastConn)
 	if ok && layouts[t.kind] != nil {
 		i, err := layouts[t.kind].imageAt(ctx, past.Conn, id, past.seq)
@@ -204,9 +207,33 @@ func (t *table[E, F, U]) get(ctx context.Context, c driver.Conn, id string) (e *
 func (t *table[E, F, U]) mustGet(ctx context.Context, c driver.Conn, id string) (*E, error) {
 	e, err := t.get(ctx, c, id)
 	if err == nil && e == nil {
-		err = &nexus.Error{Code: nexus.CodeNotFound, Kind: t.kind, ID: id, Message: "does not exist"}
+		err = t.missing(id)
 	}
 	return e, err
+}
+
+func (t *table[E, F, U]) missing(id string) error {
+	return &nexus.Error{Code: nexus.CodeNotFound, Kind: t.kind, ID: id, Message: "does not exist"}
+}
+
+// mustLock is mustGet of a row that nobody else changes until the transaction ends.
+func (t *table[E, F, U]) mustLock(ctx context.Context, c driver.Conn, id string) (*E, error) {
+	dialect := c.Dialect()
+	if !dialect.LocksRows {
+		return t.mustGet(ctx, c, id)
+	}
+	var list []E
+	var err error
+	if dialect.CanHold(id) {
+		list, err = t.read(ctx, c, t.getSQL+dialect.Lock(t.kind.Table()), []driver.Arg{driver.Text(id)})
+	}
+	if err == nil && len(list) == 0 {
+		err = t.missing(id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &list[0], nil
 }
 
 // fit makes e what a later Get returns: times to the second, in UTC.

@@ -39,8 +39,20 @@ func (tx *Tx) Exec(ctx context.Context, sql string, args ...any) (int64, error) 
 	if err != nil {
 		return 0, err
 	}
-	n, err := tx.conn.Exec(ctx, sql, list...)
+	var n int64
+	err = guard(ctx, tx.conn, func() error {
+		n, err = tx.conn.Exec(ctx, sql, list...)
+		return err
+	})
 	return n, rawError(err)
+}
+
+// guard lets statements that change nothing, or a single one, fail alone.
+func guard(ctx context.Context, c driver.Conn, fn func() error) error {
+	if c.Dialect().Fragile {
+		return c.Savepoint(ctx, fn)
+	}
+	return fn()
 }
 
 // Query runs a statement of the caller's own and calls fn with each row; see
@@ -50,7 +62,21 @@ func (tx *Tx) Query(ctx context.Context, sql string, args []any, fn func(driver.
 	if err != nil {
 		return err
 	}
-	return rawError(tx.conn.Query(ctx, sql, list, fn))
+	var own error // of fn, which undoes nothing
+	err = guard(ctx, tx.conn, func() error {
+		err := tx.conn.Query(ctx, sql, list, func(r driver.Row) error {
+			own = fn(r)
+			return own
+		})
+		if own != nil {
+			return nil
+		}
+		return err
+	})
+	if own != nil {
+		return rawError(own)
+	}
+	return rawError(err)
 }
 
 // rawError turns what would be a defect of Nexus into one of the caller's SQL.
@@ -90,8 +116,13 @@ func rawArgs(values []any) ([]driver.Arg, error) {
 	return args, nil
 }
 
-func (tx *Tx) read(_ context.Context, fn func(driver.Conn) error) error     { return fn(tx.conn) }
-func (tx *Tx) snapshot(_ context.Context, fn func(driver.Conn) error) error { return fn(tx.conn) }
+func (tx *Tx) read(ctx context.Context, fn func(driver.Conn) error) error {
+	return guard(ctx, tx.conn, func() error { return fn(tx.conn) })
+}
+
+func (tx *Tx) snapshot(ctx context.Context, fn func(driver.Conn) error) error {
+	return tx.read(ctx, fn)
+}
 
 // write runs fn in a savepoint, so that a call that fails half-way leaves
 // nothing, even if the caller goes on.
@@ -107,4 +138,8 @@ func (tx *Tx) savepoint(ctx context.Context, fn func() error) error {
 		tx.end.operation = before
 	}
 	return err
+}
+
+func (tx *Tx) writeBeside(ctx context.Context, fn func(driver.Conn, *settlement) error) error {
+	return tx.write(ctx, fn)
 }

@@ -48,6 +48,9 @@ func (tx *Tx) Undo(ctx context.Context, r nexus.UndoRequest) (*nexus.Undone, err
 	err := tx.conn.Savepoint(ctx, func() error {
 		tx.end.did("undo", "")
 		tx.end.operation.restores = true
+		if err := recordChanges(ctx, tx.conn); err != nil {
+			return err
+		}
 		if err := indexAll(ctx, tx.conn); err != nil {
 			return err
 		}

@@ -142,13 +142,13 @@ func (s *Tasks) QA(ctx context.Context, id string, epoch int64, note string) (t 
 	if err := nexus.ValidateReason(note); err != nil {
 		return nil, err
 	}
-	err = s.run.write(ctx, func(c driver.Conn, end *settlement) error {
+	err = s.run.writeBeside(ctx, func(c driver.Conn, end *settlement) error {
 		now := s.now()
-		if err := reviewed(ctx, c, id, epoch, now); err != nil {
+		before, err := tasks.mustLock(ctx, c, id)
+		if err != nil {
 			return err
 		}
-		before, err := tasks.mustGet(ctx, c, id)
-		if err != nil {
+		if err := reviewed(ctx, c, id, epoch, now); err != nil {
 			return err
 		}
 		if before.QAIterations+1 >= before.MaxIterations {
@@ -206,7 +206,7 @@ func (s *Tasks) decide(ctx context.Context, id string, epoch int64, d decision) 
 	if err := nexus.ValidateReason(d.reason); err != nil {
 		return nil, err
 	}
-	err = s.run.write(ctx, func(c driver.Conn, end *settlement) error {
+	err = s.run.writeBeside(ctx, func(c driver.Conn, end *settlement) error {
 		t, err = decide(ctx, c, end, id, epoch, s.now(), d)
 		return err
 	})
@@ -217,13 +217,16 @@ func (s *Tasks) decide(ctx context.Context, id string, epoch int64, d decision) 
 }
 
 func decide(ctx context.Context, c driver.Conn, end *settlement, id string, epoch int64, now time.Time, d decision) (*nexus.Task, error) {
+	before, err := tasks.mustLock(ctx, c, id)
+	if err != nil {
+		return nil, err
+	}
 	ended, err := endAttempt(ctx, c, id, epoch, now, d)
 	if err != nil {
 		return nil, err
 	}
-	before, err := tasks.mustGet(ctx, c, id)
-	if err != nil || ended == repeated {
-		return before, err
+	if ended == repeated {
+		return before, nil
 	}
 	if ended == open {
 		end.did(d.verb, before.AssignedAgent)

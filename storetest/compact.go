@@ -19,6 +19,7 @@ var compactTests = map[string]timedTest{
 	"Corner": testCompactCorners,
 	"Undo":   testCompactUndo,
 	"Keys":   testCompactKeys,
+	"Moved":  testMoved,
 }
 
 // testCompactWalk makes random changes, deletes some checkpoints, and compacts, once or

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"encoding/json"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -171,7 +172,7 @@ var cornerTests = map[string]test{
 		seed(t, db, nexus.KindMetric)
 		must(t, db.Metrics.Create(t.Context(), &nexus.Metric{ID: "a", ProjectID: "p1", Type: "n"}))
 		must(t, db.InTx(t.Context(), func(tx *store.Tx) error {
-			_, err := tx.Exec(t.Context(), "UPDATE metrics SET value = 9e999")
+			_, err := tx.Exec(t.Context(), "UPDATE metrics SET value = $1", math.Inf(1))
 			return err
 		}))
 		m, err := db.Metrics.Get(t.Context(), "a")

@@ -59,7 +59,7 @@ func testFarTimes(t *testing.T, db *store.DB) {
 // testHostileID asks for ids that cannot be there.
 func testHostileID(t *testing.T, db *store.DB) {
 	must(t, db.Agents.Create(t.Context(), &nexus.Agent{ID: "a"}))
-	for _, id := range []string{"a' OR '1'='1", "a\n", "a%", "$1", "?", strings.Repeat("a", 1<<20)} {
+	for _, id := range []string{"a' OR '1'='1", "a\n", "a\x00", "a\xff", "a%", "$1", "?", strings.Repeat("a", 1<<20)} {
 		_, err := db.Agents.Get(t.Context(), id)
 		refused(t, err, nexus.CodeNotFound)
 		refused(t, db.Agents.Delete(t.Context(), id), nexus.CodeNotFound)

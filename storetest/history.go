@@ -17,7 +17,6 @@ import (
 var historyTests = map[string]timedTest{
 	"Past":    testPast,
 	"Reborn":  testReborn,
-	"Moved":   testMoved,
 	"Restore": testRestoreWalk,
 }
 

@@ -16,7 +16,7 @@ var exitCodes = map[string]int{
 	"internal": 1, "usage": 2, "not_found": 3, "already_exists": 4, "stale": 5, "invalid": 6,
 	"bad_reference": 7, "in_use": 8, "bad_transition": 9, "ambiguous": 10, "busy": 11,
 	"read_only": 12, "disk_full": 13, "io": 14, "corrupt": 15, "not_nexus": 16,
-	"newer_schema": 17, "migration": 18, "closed": 19, "fenced": 20, "not_ready": 21, "none_ready": 22, "key_reused": 23, "over_budget": 24, "unconfirmed": 25, "canceled": 130,
+	"newer_schema": 17, "migration": 18, "closed": 19, "fenced": 20, "not_ready": 21, "none_ready": 22, "key_reused": 23, "over_budget": 24, "unconfirmed": 25, "denied": 26, "offline": 27, "outcome_unknown": 28, "canceled": 130,
 }
 
 // checkEnvelope checks that text is one line with one envelope, and returns it.

@@ -4,21 +4,65 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/seed-c8812374/nexus/internal/pgtest"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"nexus": main})
+	testscript.Main(tests{m}, map[string]func(){"nexus": main})
 }
+
+// tests are those of this folder, and then the end of the server that they share.
+type tests struct{ *testing.M }
+
+func (t tests) Run() int { return pgtest.Main(t.M) }
 
 // TestScripts runs the files in testdata/script against the real program. With
 // UPDATE_SCRIPTS=1 it writes what the program prints into them; read what it
 // wrote.
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, testscript.Params{
+	testscript.Run(t, scripts(func(*testscript.Env) error { return nil }))
+}
+
+// TestScriptsPostgres runs those that name no file of a database on PostgreSQL, each
+// in a schema of its own.
+func TestScriptsPostgres(t *testing.T) {
+	t.Parallel()
+	server := pgtest.URL(t)
+	params := scripts(func(e *testscript.Env) error {
+		e.Setenv("DATABASE_URL", pgtest.SchemaOf(e.T().(testing.TB), server))
+		return nil
+	})
+	all, err := filepath.Glob(filepath.Join(params.Dir, "*.txtar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range all {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ofFile.Match(text) {
+			params.Files = append(params.Files, path)
+		}
+	}
+	if len(params.Files) < len(all)/2 {
+		t.Errorf("only %d of %d scripts are about no file", len(params.Files), len(all))
+	}
+	params.Dir, params.UpdateScripts = "", false
+	testscript.Run(t, params)
+}
+
+// ofFile finds what a script says about the file of a database.
+var ofFile = regexp.MustCompile(`(?m)^(sql|alone|cut) |--db|DATABASE_PATH|\.db\b|backup|nexus restore`)
+
+func scripts(setup func(*testscript.Env) error) testscript.Params {
+	return testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -39,9 +83,9 @@ func TestScripts(t *testing.T) {
 			if os.Getenv("GORACE") == "" {
 				e.Setenv("GORACE", "atexit_sleep_ms=0") // not a second for each command
 			}
-			return nil
+			return setup(e)
 		},
-	})
+	}
 }
 
 // mustTest reports whether a test that cannot run here is a failure.

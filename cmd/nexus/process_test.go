@@ -23,7 +23,7 @@ func program(t *testing.T, folder string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "nexus", args...)
 	cmd.Dir = folder
-	cmd.Env = append(os.Environ(), "DATABASE_PATH=", "NEXUS_MIGRATIONS=", "GORACE=atexit_sleep_ms=0")
+	cmd.Env = append(os.Environ(), "DATABASE_PATH=", "DATABASE_URL=", "NEXUS_MIGRATIONS=", "GORACE=atexit_sleep_ms=0")
 	return cmd
 }
 

@@ -23,7 +23,7 @@ import (
 	"github.com/seed-c8812374/nexus/store/driver"
 )
 
-// DefaultPath is the database if neither --db nor DATABASE_PATH names one.
+// DefaultPath is the database if neither --db nor the environment names one.
 const DefaultPath = "./data/nexus.db"
 
 // Env is the outside world.
@@ -52,6 +52,8 @@ type Settings struct {
 
 // Database is how databases are opened and migrated.
 type Database interface {
+	IsURL(path string) bool   // it names a database on a server, not a file
+	Shown(path string) string // as it may be printed: without a password
 	Open(context.Context, Settings) (*store.DB, error)
 	Migrations(context.Context, Settings) ([]migration.Status, error)
 	MigrateDown(ctx context.Context, s Settings, all bool) ([]migration.Status, error)
@@ -102,7 +104,8 @@ func (a *app) root() *cobra.Command {
 SQLite file, and hands the tasks out to agents, each to one. What a command says is
 done is on disk.
 
-The database is the one of --db, else of DATABASE_PATH, else ` + DefaultPath + `.
+The database is the one of --db, else of DATABASE_PATH, else of DATABASE_URL if that is a
+URL of PostgreSQL, else ` + DefaultPath + `.
 It is created, and its schema brought up to date, by whatever command comes first.`,
 		Example: `  nexus plan apply plan.json
   nexus claim --agent coder-1 --json
@@ -115,7 +118,7 @@ It is created, and its schema brought up to date, by whatever command comes firs
 		RunE:          group,
 	}
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.db, "db", "", "database `file` (default: $DATABASE_PATH, else "+DefaultPath+")")
+	flags.StringVar(&a.db, "db", "", "database `file`, or URL of PostgreSQL (default: $DATABASE_PATH, else $DATABASE_URL, else "+DefaultPath+")")
 	flags.StringVar(&a.migrations, "migrations", "", "`folder` of your own migrations (default: $NEXUS_MIGRATIONS)")
 	flags.BoolVar(&a.json, "json", a.json, "print JSON, and nothing else, on standard output")
 	flags.BoolVar(&a.readOnly, "read-only", false, "refuse to change the database; can also read a newer one")
@@ -189,8 +192,15 @@ func (a *app) path() string {
 	if path := a.Getenv("DATABASE_PATH"); path != "" {
 		return path
 	}
+	// Other programs have it too, for databases that are no business of ours.
+	if url := a.Getenv("DATABASE_URL"); a.Database.IsURL(url) {
+		return url
+	}
 	return DefaultPath
 }
+
+// shownPath is the database as it may be printed.
+func (a *app) shownPath() string { return a.Database.Shown(a.path()) }
 
 func (a *app) settings() Settings {
 	s := Settings{

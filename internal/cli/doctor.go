@@ -82,7 +82,7 @@ something is left.`,
 			return err
 		}
 		return &nexus.Error{
-			Code: nexus.CodeCorrupt, Message: fmt.Sprintf("%s is not well", a.path()),
+			Code: nexus.CodeCorrupt, Message: fmt.Sprintf("%s is not well", a.shownPath()),
 			Hint: "standard output says what is wrong, and what is safe to do next",
 		}
 	}

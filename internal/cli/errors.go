@@ -48,6 +48,9 @@ var exitCodes = map[nexus.Code]int{
 	nexus.CodeOverBudget: 24,
 
 	nexus.CodeUnconfirmed: 25,
+	nexus.CodeDenied:      26,
+	nexus.CodeOffline:     27,
+	nexus.CodeUnknown:     28,
 
 	nexus.CodeCanceled: 130, // as shells say for an interrupt
 }

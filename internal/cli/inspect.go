@@ -61,7 +61,7 @@ func (a *app) healthCommand() *cobra.Command {
 			return err
 		}
 		return &nexus.Error{
-			Code: nexus.CodeCorrupt, Message: fmt.Sprintf("%s is not well", a.path()),
+			Code: nexus.CodeCorrupt, Message: fmt.Sprintf("%s is not well", a.shownPath()),
 			Hint: "the problems on standard output say what is wrong; copy the file before you change anything",
 		}
 	}

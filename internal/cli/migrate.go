@@ -56,7 +56,7 @@ func (t *tables) write(out io.Writer) {
 }
 
 func (a *app) readTables(cmd *cobra.Command) (*tables, error) {
-	t := &tables{Database: a.path(), Added: []string{}}
+	t := &tables{Database: a.shownPath(), Added: []string{}}
 	err := a.withDB(cmd.Context(), func(db *store.DB) error {
 		contract, added, err := db.Tables(cmd.Context())
 		t.Tables, t.Added = contract, append(t.Added, added...)
@@ -67,7 +67,7 @@ func (a *app) readTables(cmd *cobra.Command) (*tables, error) {
 
 func (a *app) migrateUp(cmd *cobra.Command) error {
 	if !a.json {
-		fmt.Fprintf(a.Out, "Running migrations on %s...\n", a.path())
+		fmt.Fprintf(a.Out, "Running migrations on %s...\n", a.shownPath())
 	}
 	t, err := a.readTables(cmd)
 	if err != nil {

@@ -111,7 +111,7 @@ func (a *app) colour() bool { return a.Getenv("NO_COLOR") == "" && a.Getenv("TER
 
 // view is a view that is drawn once, where standard output goes.
 func (a *app) view() view {
-	v := view{now: a.Now(), path: a.path()}
+	v := view{now: a.Now(), path: a.shownPath()}
 	if a.Screen != nil {
 		v.width, _, _ = a.Screen.Size() // 0 if that cannot be told
 		v.colour = a.colour()
@@ -208,7 +208,7 @@ func (t *top) live(ctx context.Context) (err error) {
 		if err != nil || width < 1 || height < 1 {
 			width, height = 80, 24
 		}
-		v := view{width: width, height: height, colour: a.colour(), keys: true, now: a.Now(), path: a.path()}
+		v := view{width: width, height: height, colour: a.colour(), keys: true, now: a.Now(), path: a.shownPath()}
 		lines := v.lines(o)
 		// Clearing comes before a line: after one that reaches the margin it would
 		// take the last character away.

@@ -276,6 +276,9 @@ func TestShareProperty(t *testing.T) {
 // memory opens databases of its own in memory, with a project in them.
 type memory struct{ fill func(*store.DB) error }
 
+func (memory) IsURL(string) bool        { return false }
+func (memory) Shown(path string) string { return path }
+
 func (m memory) Open(ctx context.Context, s Settings) (*store.DB, error) {
 	db, err := sqlite.Open(ctx, sqlite.Memory, &sqlite.Options{Now: s.Now, Logger: s.Logger})
 	if err != nil {

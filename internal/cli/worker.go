@@ -105,8 +105,8 @@ func (a *app) prepareWorker(cmd *cobra.Command, w *worker.Worker, args []string)
 		return usage(cmd, fmt.Errorf("the command cannot be run: %w", err))
 	}
 	w.Command, w.Log, w.Database = args, a.logWork, a.path()
-	if w.Database == ":memory:" {
-		return nil // which no other process sees, wherever it looks
+	if w.Database == ":memory:" || a.Database.IsURL(w.Database) {
+		return nil // the one no other process sees wherever it looks; the other is the same from everywhere
 	}
 	path, err := filepath.Abs(w.Database)
 	if err != nil {

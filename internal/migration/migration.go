@@ -1,7 +1,7 @@
 // Package migration runs folders of SQL migrations with goose, and remembers in
 // the database which ones have run and what they said.
 //
-// It knows no database: the drivers give it a *sql.DB and see to locking,
+// It knows no database: the drivers give it a transaction, and see to locking,
 // backup and rollback.
 package migration
 

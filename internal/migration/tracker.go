@@ -29,7 +29,7 @@ func (t *tracker) CreateVersionTable(ctx context.Context, db database.DBTxConn) 
 			version_id INTEGER PRIMARY KEY,
 			name       TEXT NOT NULL,
 			checksum   TEXT NOT NULL,
-			applied_at INTEGER NOT NULL
+			applied_at BIGINT NOT NULL
 		)`)
 	return err
 }

@@ -7,7 +7,12 @@
 // id if that is what is taken.
 package driver
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
 
 // DB is an open database. It is safe for concurrent use.
 type DB interface {
@@ -28,6 +33,11 @@ type DB interface {
 	// WriteAnywhere is Write for an fn that may run on any goroutine, so it
 	// must not end that, as runtime.Goexit does.
 	WriteAnywhere(ctx context.Context, fn func(Conn) error) error
+
+	// WriteBeside is WriteAnywhere for an fn that may run at the same time as
+	// others of its kind: what it decides by, it reads with a lock (see Dialect),
+	// and what it has read before it took that lock it does not rely on.
+	WriteBeside(ctx context.Context, fn func(Conn) error) error
 
 	// Ping returns nil if the database answers.
 	Ping(ctx context.Context) error
@@ -74,6 +84,71 @@ type Conn interface {
 	// Savepoint runs fn; if fn returns an error or panics, what it did is
 	// undone and the transaction goes on.
 	Savepoint(ctx context.Context, fn func() error) error
+
+	// Dialect says what is particular to the SQL of this database.
+	Dialect() Dialect
+}
+
+// Dialect is where the SQL of one database differs from that of another. The zero
+// value is for one that has one writer at a time.
+type Dialect struct {
+	// LocksRows: transactions write side by side, and lock rows.
+	LocksRows bool
+	// Fragile: a statement that fails takes its whole transaction with it, unless
+	// there is a savepoint.
+	Fragile bool
+	// FirstChange is an expression that has the history record whatever this transaction
+	// has changed, and is the number of the first record of it, NULL if there is none.
+	// It is empty where changes are recorded at once, and no other writes meanwhile.
+	FirstChange string
+	// OnlyUTF8: a text is valid UTF-8 without NUL. To ask for another is an error.
+	OnlyUTF8 bool
+}
+
+// CanHold reports whether a text may be in the database.
+func (d Dialect) CanHold(text string) bool {
+	return !d.OnlyUTF8 || utf8.ValidString(text) && !strings.Contains(text, "\x00")
+}
+
+// Elements is a table of the elements of a JSON array that an argument at a place is,
+// as texts in the column value.
+func (d Dialect) Elements(place int) string {
+	if !d.LocksRows {
+		return fmt.Sprintf("json_each($%d)", place)
+	}
+	return fmt.Sprintf("json_array_elements_text($%d::JSON)", place)
+}
+
+// Element is the element n, from 0, of a JSON array that value is, of a type of columns.
+func (d Dialect) Element(n int, columnType string) string {
+	switch {
+	case !d.LocksRows:
+		return fmt.Sprintf("value ->> %d", n)
+	case columnType == "INTEGER":
+		return fmt.Sprintf("(value::JSON ->> %d)::BIGINT", n)
+	case columnType == "REAL":
+		return fmt.Sprintf("(value::JSON ->> %d)::DOUBLE PRECISION", n)
+	default:
+		return fmt.Sprintf("value::JSON ->> %d", n)
+	}
+}
+
+// Lock is what a SELECT ends with whose rows of a table, or of several with commas
+// between, nobody else shall change until the transaction ends. If somebody else
+// has locked one, it waits, and then reads that row anew.
+func (d Dialect) Lock(tables string) string {
+	if !d.LocksRows {
+		return ""
+	}
+	return " FOR UPDATE OF " + tables
+}
+
+// LockFree is Lock that passes over the rows that others have locked.
+func (d Dialect) LockFree(tables string) string {
+	if !d.LocksRows {
+		return ""
+	}
+	return " FOR UPDATE OF " + tables + " SKIP LOCKED"
 }
 
 // Row is a row of a result. Columns count from 0. Values are converted as far

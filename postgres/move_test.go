@@ -1,0 +1,119 @@
+package postgres_test
+
+import (
+	"bytes"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/internal/pgtest"
+	"github.com/seed-c8812374/nexus/jsonl"
+	"github.com/seed-c8812374/nexus/postgres"
+	"github.com/seed-c8812374/nexus/sqlite"
+	"github.com/seed-c8812374/nexus/store"
+	"github.com/seed-c8812374/nexus/storetest"
+)
+
+// TestExportBetween takes a database from SQLite to PostgreSQL: what it exports there is,
+// row by row and to the byte, what it exported before.
+func TestExportBetween(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	file, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "a.db"), nil)
+	fatal(t, err)
+	defer file.Close()
+	fatal(t, newProject(ctx, &file.Services, "p"))
+	fatal(t, file.Features.Create(ctx, &nexus.Feature{ID: "f", ProjectID: "p", Name: "Zoë's 🦀"}))
+	fatal(t, file.Tasks.CreateMany(ctx, []*nexus.Task{
+		{ID: "a", ProjectID: "p", FeatureID: "f", Name: "n", Metadata: `{"x": [1, 2.50]}`},
+		{ID: "b", ProjectID: "p", FeatureID: "f", Name: "n", DependsOn: []string{"a"}},
+		{ID: "c", ProjectID: "p", Name: "n"},
+	}))
+	for _, agent := range []string{"x", "y"} {
+		_, err := file.Tasks.Claim(ctx, nexus.ClaimRequest{AgentID: agent, Lease: time.Hour})
+		fatal(t, err)
+	}
+	fatal(t, file.Metrics.Create(ctx, &nexus.Metric{ID: "m", ProjectID: "p", Type: "cost_usd", Value: 0.1}))
+	exported := func(db *store.DB) []byte {
+		t.Helper()
+		var text bytes.Buffer
+		_, err := jsonl.Export(ctx, db, &text, nil)
+		fatal(t, err)
+		return text.Bytes()
+	}
+	first := exported(file)
+	server := openSchema(t, pgtest.Schema(t), func(o *postgres.Options) { o.Now = time.Now })
+	fatal(t, server.InTx(ctx, func(tx *store.Tx) error {
+		_, err := jsonl.ImportIn(ctx, tx, bytes.NewReader(first), nil)
+		return err
+	}))
+	fatal(t, storetest.CheckDerived(ctx, server))
+	second := exported(server)
+	if diff := cmp.Diff(rows(first), rows(second)); diff != "" {
+		t.Errorf("in PostgreSQL it is another (-sqlite +postgres):\n%s", diff)
+	}
+	// Work goes on with later epochs than before.
+	before, err := server.Tasks.InFlight(ctx)
+	fatal(t, err)
+	fatal(t, server.Tasks.CreateMany(ctx, []*nexus.Task{{ID: "d", ProjectID: "p", Name: "n"}}))
+	claims, err := server.Tasks.Claim(ctx, nexus.ClaimRequest{AgentID: "z"})
+	fatal(t, err)
+	for _, a := range before {
+		if claims[0].Epoch <= a.Epoch {
+			t.Errorf("epoch %d comes after %d", claims[0].Epoch, a.Epoch)
+		}
+	}
+}
+
+// TestImportDeltas: of a large text that has changed a little, the history of SQLite keeps
+// only what has changed. In PostgreSQL every past is what it was there.
+func TestImportDeltas(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	file, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "a.db"), nil)
+	fatal(t, err)
+	defer file.Close()
+	fatal(t, newProject(ctx, &file.Services, "p"))
+	long := strings.Repeat("a long text, ", 100)
+	fatal(t, file.Tasks.Create(ctx, &nexus.Task{ID: "a", ProjectID: "p", Name: "n", Description: long}))
+	for n := range 4 {
+		description := fmt.Sprint(n, long, n)
+		_, err := file.Tasks.Update(ctx, "a", nexus.TaskUpdate{Description: &description, Name: new(fmt.Sprint(n))})
+		fatal(t, err)
+		_, err = file.Tasks.Update(ctx, "a", nexus.TaskUpdate{Name: new("between")})
+		fatal(t, err)
+	}
+	var text bytes.Buffer
+	_, err = jsonl.Export(ctx, file, &text, nil)
+	fatal(t, err)
+	server := openSchema(t, pgtest.Schema(t), nil)
+	fatal(t, server.InTx(ctx, func(tx *store.Tx) error {
+		_, err := jsonl.ImportIn(ctx, tx, bytes.NewReader(text.Bytes()), nil)
+		return err
+	}))
+	last, err := file.LastChange(ctx)
+	fatal(t, err)
+	history := func(db *store.DB) (list []nexus.Change) {
+		list, err := db.History(ctx, nexus.HistoryFilter{Kind: nexus.KindTask, ID: "a"})
+		fatal(t, err)
+		return list
+	}
+	if diff := cmp.Diff(history(file), history(server)); diff != "" || last < 10 {
+		t.Errorf("after %d changes the history is another (-sqlite +postgres):\n%s", last, diff)
+	}
+}
+
+// rows are the lines of an export but for its first and last, which describe it.
+func rows(export []byte) []string {
+	lines := bytes.Split(bytes.TrimSpace(export), []byte("\n"))
+	var list []string
+	for _, line := range lines[1 : len(lines)-1] {
+		list = append(list, string(line))
+	}
+	return list
+}
