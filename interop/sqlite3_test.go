@@ -227,7 +227,7 @@ func checkIndexIsUsed(t testing.TB, s shell, db *store.DB, name string, partial 
 		}
 	}
 	if _, only, ok := strings.Cut(columns[0]["sql"].(string), "WHERE "); ok {
-		conditions = append(conditions, only)
+		conditions = append(conditions, "("+only+")")
 	}
 	// It is an error if the index cannot be used.
 	plan, err := s.raw("-list", fmt.Sprintf("EXPLAIN QUERY PLAN SELECT count(*) FROM %s INDEXED BY %s WHERE %s;",

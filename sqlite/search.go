@@ -14,7 +14,10 @@ func (d *db) SearchIndex() driver.SearchIndex {
 	return driver.SearchIndex{
 		Put:    `INSERT OR REPLACE INTO search_index (rowid, name, description, text) VALUES ($1, $2, $3, $4)`,
 		Remove: `DELETE FROM search_index WHERE rowid = $1`,
-		Clear:  `INSERT INTO search_index (search_index) VALUES ('delete-all')`,
+		Clear: []string{
+			`DELETE FROM search_index_content`, // of which it is then made anew: of nothing
+			`INSERT INTO search_index (search_index) VALUES ('rebuild')`,
+		},
 		Match: `
 			SELECT rowid AS document, -bm25(search_index, 20, 4, 1) AS weight
 			FROM search_index WHERE search_index MATCH $1`,

@@ -343,6 +343,7 @@ func (d *db) Schema(ctx context.Context) (statements []string, err error) {
 	const schema = `
 		SELECT sql FROM sqlite_master
 		WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\_%' ESCAPE '\'
+			AND name NOT LIKE 'search\_index\_%' ESCAPE '\' -- those FTS5 makes with its table
 		ORDER BY CASE type WHEN 'table' THEN 0 WHEN 'index' THEN 1 WHEN 'view' THEN 2 ELSE 3 END, rowid`
 	err = d.Read(ctx, func(c driver.Conn) error {
 		return c.Query(ctx, schema, nil, func(r driver.Row) error {

@@ -311,8 +311,10 @@ func writeIndex(ctx context.Context, c driver.Conn, index *driver.SearchIndex, c
 		return err
 	}
 	if clearIt {
-		if err := errors.Join(exec(index.Clear), exec(`DELETE FROM search_documents`), exec(`DELETE FROM search_progress`)); err != nil {
-			return err
+		for _, sql := range append(slices.Clone(index.Clear), `DELETE FROM search_documents`, `DELETE FROM search_progress`) {
+			if err := exec(sql); err != nil {
+				return err
+			}
 		}
 	}
 	for i := range changes {

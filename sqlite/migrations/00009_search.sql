@@ -5,10 +5,10 @@
 -- no FTS5 can still write every table. The history says what has changed, and a search
 -- first has the index follow it; see docs/search.md.
 --
--- The index keeps no text (content = ''), but only words, which Nexus has taken apart
--- and made comparable; hence the simplest of tokenizers, which does no more than
--- separate them at blanks. With contentless_delete a document is deleted by its number
--- alone, without what it was.
+-- The index has words that Nexus has taken apart and made comparable; hence the simplest
+-- of tokenizers, which does no more than separate them at blanks. It keeps them, so
+-- that a document is deleted by its number alone: contentless_delete would do without,
+-- but the sqlite3 of Debian 12 could not read the schema.
 
 -- +goose Up
 
@@ -34,8 +34,7 @@ CREATE TABLE search_progress (
 );
 
 CREATE VIRTUAL TABLE search_index USING fts5 (
-    name, description, text,
-    content = '', contentless_delete = 1, tokenize = 'ascii'
+    name, description, text, tokenize = 'ascii'
 );
 
 -- +goose Down

@@ -10,9 +10,9 @@ type Searcher interface {
 // already: they have a blank between them, and no character of ASCII in them but a
 // to z and 0 to 9.
 type SearchIndex struct {
-	Put    string // has document $1 with the fields $2, $3 and $4, instead of those it had
-	Remove string // forgets document $1
-	Clear  string // forgets all
+	Put    string   // has document $1 with the fields $2, $3 and $4, instead of those it had
+	Remove string   // forgets document $1
+	Clear  []string // forgets all, also what is damaged
 
 	// Match selects the columns document and weight of those that fit $1, which Query
 	// makes of a query. The more weight the better.
