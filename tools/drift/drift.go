@@ -44,6 +44,9 @@ func Wanted() []Table {
 	var tables []Table
 	for _, kind := range nexus.Kinds() {
 		columns := slices.Concat(store.Columns(kind), store.DerivedColumns(kind))
+		for i := range columns {
+			columns[i].Large = false // which the database does not know
+		}
 		tables = append(tables, Table{kind.Table(), columns})
 	}
 	return tables

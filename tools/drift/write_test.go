@@ -60,6 +60,9 @@ func TestWrite(t *testing.T) {
 		words []string // the differences
 		file  string   // the migration; empty if it rebuilds a table, too long for here
 		lost  []string // table.column, whose values the way back cannot restore
+
+		// byHand: triggers of the history name the column, so SQLite does not drop it.
+		byHand bool
 	}{
 		"added": {
 			edits: []edit{with("tasks", store.Column{Name: "owner", Type: "TEXT", Nullable: true})},
@@ -95,13 +98,7 @@ func TestWrite(t *testing.T) {
 				"tasks.metadata: in the database, not in the Go columns",
 				"tasks.max_attempts: in the database, not in the Go columns",
 			},
-			file: "-- +goose Up\n" +
-				"ALTER TABLE `tasks` DROP COLUMN `metadata`;\n" +
-				"ALTER TABLE `tasks` DROP COLUMN `max_attempts`;\n\n" +
-				"-- +goose Down\n" +
-				"ALTER TABLE `tasks` ADD COLUMN `max_attempts` INTEGER NOT NULL DEFAULT 3;\n" +
-				"ALTER TABLE `tasks` ADD COLUMN `metadata` TEXT;\n",
-			lost: []string{"tasks.metadata", "tasks.max_attempts"},
+			byHand: true,
 		},
 		"retyped": {
 			edits: []edit{with("tasks", store.Column{Name: "priority", Type: "TEXT", Default: "'medium'"})},
@@ -129,7 +126,7 @@ func TestWrite(t *testing.T) {
 				"features.owner: in the Go columns, not in the database",
 				"tasks.max_attempts: in the database, not in the Go columns",
 			},
-			lost: []string{"tasks.metadata", "tasks.max_attempts"},
+			byHand: true,
 		},
 	}
 	for name, test := range tests {
@@ -148,6 +145,12 @@ func TestWrite(t *testing.T) {
 
 			folder := t.TempDir()
 			file, err := drift.Write(t.Context(), folder, "change", wanted)
+			if test.byHand {
+				if err == nil || !strings.Contains(err.Error(), "write this migration by hand") {
+					t.Errorf("the error is %v", err)
+				}
+				return
+			}
 			if err != nil {
 				t.Fatal(err)
 			}
