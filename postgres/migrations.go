@@ -4,8 +4,6 @@ import (
 	"context"
 	"embed"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"sync"
 
@@ -14,39 +12,11 @@ import (
 	"github.com/seed-c8812374/nexus/store/driver"
 )
 
-// The tables in which migrators keep what they have done.
-const (
-	migrationsTable     = "nexus_migrations"
-	userMigrationsTable = "nexus_user_migrations"
-	drizzleTable        = "__drizzle_migrations"
-)
-
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
 // ownMigrations returns Nexus's own migrations.
-var ownMigrations = sync.OnceValue(func() *migration.Set {
-	folder, err := fs.Sub(migrationFiles, "migrations")
-	if err != nil {
-		panic(err) // the folder is embedded
-	}
-	set, err := migration.Load(folder, migrationsTable)
-	if err != nil {
-		panic(err) // a test loads it
-	}
-	return set
-})
-
-// userMigrations returns the caller's own migrations, or an empty set.
-func (o *Options) userMigrations() (*migration.Set, error) {
-	if o.Migrations == "" {
-		return &migration.Set{Table: userMigrationsTable}, nil
-	}
-	if info, err := os.Stat(o.Migrations); err != nil || !info.IsDir() {
-		return nil, &nexus.Error{Code: nexus.CodeIO, Message: fmt.Sprintf("the migrations folder %s cannot be read", o.Migrations), Err: err}
-	}
-	return migration.Load(os.DirFS(o.Migrations), userMigrationsTable)
-}
+var ownMigrations = sync.OnceValue(func() *migration.Set { return migration.Own(migrationFiles) })
 
 // applied returns the migrations of a set that have run in this schema.
 func applied(ctx context.Context, c driver.Conn, set *migration.Set) (all []migration.Applied, err error) {
@@ -93,24 +63,7 @@ func Migrations(ctx context.Context, url string, options *Options) (list []Migra
 
 // statuses are those of Nexus's migrations, then of the caller's own.
 func (s *schemaState) statuses() []MigrationStatus {
-	return append(statuses(s.own, s.ownDiff, false), statuses(s.user, s.userDiff, true)...)
-}
-
-func statuses(set *migration.Set, diff migration.Difference, user bool) (list []MigrationStatus) {
-	has := func(list []migration.Migration, version int64) bool {
-		return slices.ContainsFunc(list, func(m migration.Migration) bool { return m.Version == version })
-	}
-	for _, m := range set.Migrations {
-		list = append(list, MigrationStatus{
-			Version: m.Version, Name: m.Name, User: user,
-			Applied: !has(diff.Pending, m.Version),
-			Changed: has(diff.Changed, m.Version),
-		})
-	}
-	for _, version := range diff.Unknown {
-		list = append(list, MigrationStatus{Version: version, Applied: true, User: user})
-	}
-	return list
+	return append(s.own.Statuses(s.ownDiff), s.user.Statuses(s.userDiff)...)
 }
 
 // MigrateDown reverts the last migration in the database of a URL, or with all every

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/internal/migration"
 	"github.com/seed-c8812374/nexus/store"
 	"github.com/seed-c8812374/nexus/store/driver"
 )
@@ -116,7 +117,7 @@ type db struct {
 }
 
 func open(ctx context.Context, url string, o Options) (*db, error) {
-	if _, err := o.userMigrations(); err != nil {
+	if _, err := migration.User(o.Migrations); err != nil {
 		return nil, err // before anything is done for nothing
 	}
 	d := &db{options: o, closing: make(chan struct{})}

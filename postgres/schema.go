@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/seed-c8812374/nexus/internal/migration"
 	"github.com/seed-c8812374/nexus/store/driver"
 )
 
@@ -25,7 +26,7 @@ func tableNames(ctx context.Context, c driver.Conn) (names []string, err error) 
 
 // internalTable reports whether a table is a migrator's own.
 func internalTable(name string) bool {
-	return name == migrationsTable || name == userMigrationsTable || name == drizzleTable
+	return migration.IsTracker(name)
 }
 
 // Tables implements driver.DB.

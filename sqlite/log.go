@@ -2,44 +2,13 @@ package sqlite
 
 import (
 	"context"
-	"fmt"
-	"log/slog"
-	"strings"
 	"time"
-	"unicode/utf8"
 
+	"github.com/seed-c8812374/nexus/internal/statementlog"
 	"github.com/seed-c8812374/nexus/store/driver"
 )
 
-// logged writes the debug line of a statement.
+// logged writes the debug line of a statement. It is deferred, hence the pointer.
 func (c *conn) logged(ctx context.Context, sql string, args []driver.Arg, start time.Time, err *error) {
-	values := make([]any, len(args))
-	for i, a := range args {
-		values[i] = a.Value()
-		if text, ok := values[i].(string); ok {
-			values[i] = shorten(text)
-		}
-	}
-	attrs := []slog.Attr{
-		slog.String("sql", strings.Join(strings.Fields(sql), " ")),
-		slog.Any("args", values),
-		slog.Duration("duration", time.Since(start)),
-	}
-	if *err != nil {
-		attrs = append(attrs, slog.Any("error", *err))
-	}
-	c.log.LogAttrs(ctx, slog.LevelDebug, "sqlite", attrs...)
-}
-
-// shorten keeps a long argument from filling the log.
-func shorten(text string) string {
-	const most = 200
-	if len(text) <= most {
-		return text
-	}
-	cut := most
-	for cut > 0 && !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return fmt.Sprintf("%s… (%d bytes)", text[:cut], len(text))
+	statementlog.Write(ctx, c.log, "sqlite", sql, args, start, *err)
 }

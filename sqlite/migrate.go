@@ -22,7 +22,7 @@ type schemaState struct {
 
 func (d *db) schemaState(ctx context.Context, c *conn) (s schemaState, err error) {
 	s.own = ownMigrations()
-	if s.user, err = d.options.userMigrations(); err != nil {
+	if s.user, err = migration.User(d.options.Migrations); err != nil {
 		return s, err
 	}
 	if s.ownRan, err = applied(ctx, c, s.own); err != nil {

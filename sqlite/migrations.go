@@ -34,33 +34,11 @@ func Migrations(ctx context.Context, path string, options *Options) ([]Migration
 				return err
 			}
 		}
-		list = statuses(state.own, state.ownDiff, false)
-		list = append(list, statuses(state.user, state.userDiff, true)...)
+		list = state.own.Statuses(state.ownDiff)
+		list = append(list, state.user.Statuses(state.userDiff)...)
 		return nil
 	})
 	return list, err
-}
-
-func statuses(set *migration.Set, diff migration.Difference, user bool) (list []MigrationStatus) {
-	has := func(list []migration.Migration, version int64) bool {
-		for _, m := range list {
-			if m.Version == version {
-				return true
-			}
-		}
-		return false
-	}
-	for _, m := range set.Migrations {
-		list = append(list, MigrationStatus{
-			Version: m.Version, Name: m.Name, User: user,
-			Applied: !has(diff.Pending, m.Version),
-			Changed: has(diff.Changed, m.Version),
-		})
-	}
-	for _, version := range diff.Unknown {
-		list = append(list, MigrationStatus{Version: version, Applied: true, User: user})
-	}
-	return list
 }
 
 // MigrateDown reverts the last migration in the database at path, or with all
@@ -127,7 +105,7 @@ func MigrateDown(ctx context.Context, path string, options *Options, all bool) (
 
 // planDown lists what is to be reverted, first to last.
 func planDown(s *schemaState, all bool) (plan []MigrationStatus) {
-	list := append(statuses(s.own, s.ownDiff, false), statuses(s.user, s.userDiff, true)...)
+	list := append(s.own.Statuses(s.ownDiff), s.user.Statuses(s.userDiff)...)
 	for i := len(list) - 1; i >= 0; i-- {
 		if !list[i].Applied {
 			continue

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-c8812374/nexus/internal/migration"
 	"github.com/seed-c8812374/nexus/store/driver"
 )
 
@@ -23,7 +24,7 @@ func objects(ctx context.Context, c *conn) (list []object, err error) {
 		WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\_%' ESCAPE '\'
 		ORDER BY CASE type WHEN 'table' THEN 1 WHEN 'index' THEN 2 WHEN 'view' THEN 3 ELSE 4 END, rowid`
 	err = c.Query(ctx, sql, nil, func(r driver.Row) error {
-		if o := (object{r.Text(0), r.Text(1), r.Text(2)}); o.kind != "table" || o.name == migrationsTable || !internalTable(o.name) {
+		if o := (object{r.Text(0), r.Text(1), r.Text(2)}); o.kind != "table" || o.name == migration.OwnTable || !internalTable(o.name) {
 			list = append(list, o)
 		}
 		return nil
@@ -82,7 +83,7 @@ func repairs(ctx context.Context, c *conn) (list []repair, err error) {
 			name := o.kind + " " + o.name
 			sql, there := has[name]
 			switch {
-			case o.kind == "table" && o.name == migrationsTable: // health's business
+			case o.kind == "table" && o.name == migration.OwnTable: // health's business
 			case !there && strings.HasPrefix(o.name, "search_") && o.kind == "table":
 				// The three belong together: what is not there must not be said to be.
 				list = append(list, repair{name, []string{o.sql, "DELETE FROM search_progress"}})

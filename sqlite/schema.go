@@ -4,9 +4,7 @@ import (
 	"context"
 	"embed"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -16,39 +14,11 @@ import (
 	"github.com/seed-c8812374/nexus/store/driver"
 )
 
-// The tables in which migrators keep what they have done.
-const (
-	migrationsTable     = "nexus_migrations"
-	userMigrationsTable = "nexus_user_migrations"
-	drizzleTable        = "__drizzle_migrations"
-)
-
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
 // ownMigrations returns Nexus's own migrations.
-var ownMigrations = sync.OnceValue(func() *migration.Set {
-	folder, err := fs.Sub(migrationFiles, "migrations")
-	if err != nil {
-		panic(err) // the folder is embedded
-	}
-	set, err := migration.Load(folder, migrationsTable)
-	if err != nil {
-		panic(err) // a test loads it
-	}
-	return set
-})
-
-// userMigrations returns the caller's own migrations, or an empty set.
-func (o *Options) userMigrations() (*migration.Set, error) {
-	if o.Migrations == "" {
-		return &migration.Set{Table: userMigrationsTable}, nil
-	}
-	if info, err := os.Stat(o.Migrations); err != nil || !info.IsDir() {
-		return nil, &nexus.Error{Code: nexus.CodeIO, Message: fmt.Sprintf("the migrations folder %s cannot be read", o.Migrations), Err: err}
-	}
-	return migration.Load(os.DirFS(o.Migrations), userMigrationsTable)
-}
+var ownMigrations = sync.OnceValue(func() *migration.Set { return migration.Own(migrationFiles) })
 
 // applied returns the migrations of set that have run in this database. It is
 // the one query that opening an up-to-date database costs.

@@ -14,6 +14,7 @@ import (
 	"zombiezen.com/go/sqlite"
 
 	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/internal/migration"
 	"github.com/seed-c8812374/nexus/store"
 	"github.com/seed-c8812374/nexus/store/driver"
 )
@@ -128,7 +129,7 @@ func open(ctx context.Context, path string, o Options) (_ *db, err error) {
 			_ = d.discard()
 		}
 	}()
-	if _, err := o.userMigrations(); err != nil {
+	if _, err := migration.User(o.Migrations); err != nil {
 		return nil, err // before a file is created for nothing
 	}
 	if err := d.prepareFile(); err != nil {
@@ -382,9 +383,5 @@ func tableNames(ctx context.Context, c driver.Conn) (names []string, err error) 
 // internalTable reports whether a table is SQLite's or a migrator's own. FTS5 keeps
 // an index in tables that are named after it.
 func internalTable(name string) bool {
-	switch name {
-	case migrationsTable, userMigrationsTable, drizzleTable:
-		return true
-	}
-	return strings.HasPrefix(name, "sqlite_") || strings.HasPrefix(name, searchIndex+"_")
+	return migration.IsTracker(name) || strings.HasPrefix(name, "sqlite_") || strings.HasPrefix(name, searchIndex+"_")
 }

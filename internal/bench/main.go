@@ -22,6 +22,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"github.com/seed-c8812374/nexus/internal/machine"
 )
 
 func main() {
@@ -75,7 +77,7 @@ func run(ctx context.Context, parent, plot string, rounds int) error {
 			return fmt.Errorf("%s: %w", step.name, err)
 		}
 	}
-	b.print(os.Stdout, fileSystem(folder))
+	b.print(os.Stdout, machine.FileSystem(folder))
 	return b.plot(plot)
 }
 

@@ -3,10 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/seed-c8812374/nexus/internal/machine"
 )
 
 // unit is what a figure counts.
@@ -75,7 +76,7 @@ func middleOf(values []float64, r row) row {
 
 func (b *bench) print(out io.Writer, disk string) {
 	fmt.Fprintf(out, "%s, %d CPUs, %s/%s; databases on %s; %s; SQLite %s.\n\n",
-		processor(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, disk, runtime.Version(), b.sqlite)
+		machine.Processor(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, disk, runtime.Version(), b.sqlite)
 	fmt.Fprintln(out, "| What | Target | Median | Middle half | Within target |")
 	fmt.Fprintln(out, "|---|---|---|---|---|")
 	for _, r := range b.rows {
@@ -107,35 +108,3 @@ func micro(ns float64) string { return digits(ns/1e3) + string(microseconds) }
 
 // mega is bytes in millions.
 func mega(bytes int64) float64 { return float64(bytes) / 1e6 }
-
-// processor is the name of the processor, where the system tells.
-func processor() string {
-	text, _ := os.ReadFile("/proc/cpuinfo") // only on Linux
-	for line := range strings.Lines(string(text)) {
-		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return "unknown processor"
-}
-
-// fileSystem is the type of the file system that a folder is on, where the
-// system tells. In memory there is no disk to wait for, so the figures with
-// synchronous=FULL would say nothing.
-func fileSystem(folder string) string {
-	text, _ := os.ReadFile("/proc/self/mounts") // only on Linux
-	kind, longest := "an unknown file system", -1
-	for line := range strings.Lines(string(text)) {
-		words := strings.Fields(line) // device, folder, type, …
-		if len(words) < 3 || len(words[1]) <= longest {
-			continue
-		}
-		if words[1] == "/" || folder == words[1] || strings.HasPrefix(folder, words[1]+"/") {
-			kind, longest = words[2], len(words[1])
-		}
-	}
-	if kind == "tmpfs" || kind == "ramfs" {
-		kind += " (in memory: choose another folder with -dir)"
-	}
-	return kind
-}
