@@ -62,7 +62,7 @@ func newLineClient(id int, shared driver.DB, clock lineClock, seed uint64, plan 
 		c.now = clock.Load()
 		c.note(event{Client: id, Call: c.calls, Now: c.now})
 		return time.UnixMicro(c.now)
-	})
+	}, nil)
 	return c
 }
 

@@ -24,7 +24,7 @@ func bothWays(t testing.TB, path string) (indexed, plain *store.DB) {
 	d, err := sqlite.OpenDriver(background, path, quiet)
 	mustSucceed(t, err)
 	t.Cleanup(func() { mustSucceed(t, d.Close()) })
-	return store.New(d, time.Now), store.New(withoutIndex{d}, time.Now)
+	return store.New(d, time.Now, nil), store.New(withoutIndex{d}, time.Now, nil)
 }
 
 func search(t testing.TB, db *store.DB, text string) []nexus.Hit {

@@ -35,7 +35,7 @@ func TestServedWrites(t *testing.T) {
 	path := newPath(t)
 	shared, err := sqlite.OpenDriver(background, path, nil)
 	mustSucceed(t, err)
-	db := store.New(shared, time.Now)
+	db := store.New(shared, time.Now, nil)
 	insert := func(ctx context.Context, id string, after func(context.Context, driver.Conn, string) error) (err error) {
 		defer func() {
 			if p := recover(); p != nil {

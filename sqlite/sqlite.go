@@ -48,8 +48,8 @@ type Options struct {
 	Patience time.Duration
 
 	// Logger is told of what a person may want to know: a backup made before a
-	// migration, a migration whose text has changed. Nil is slog.Default, or with
-	// Debug a log on standard error.
+	// migration, a migration whose text has changed, a checkpoint that was due and
+	// could not be made. Nil is slog.Default, or with Debug a log on standard error.
 	Logger *slog.Logger
 
 	// Debug logs every statement with its arguments and duration, at
@@ -77,7 +77,7 @@ func Open(ctx context.Context, path string, options *Options) (*store.DB, error)
 	if err != nil {
 		return nil, err
 	}
-	return store.New(db, o.Now), nil
+	return store.New(db, o.Now, o.Logger), nil
 }
 
 func (o *Options) withDefaults() Options {

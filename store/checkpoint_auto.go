@@ -171,10 +171,11 @@ func (w *wanted) schedule(ctx context.Context, c driver.Conn, completed int64, n
 }
 
 // makeDue makes checkpoints after the commit that called for them. What it called for
-// is done, so an error is not the caller's: the checkpoint is missing from the list,
-// and the next trigger makes another.
+// is done, so an error is not the caller's but the log's; the next trigger makes another.
 func (db *DB) makeDue(ctx context.Context, due []nexus.CheckpointRequest) {
 	for _, r := range due {
-		_, _ = db.Checkpoint(ctx, r)
+		if _, err := db.Checkpoint(ctx, r); err != nil {
+			db.log.Warn("a checkpoint could not be made", "project", r.ProjectID, "reason", r.Reason, "error", err)
+		}
 	}
 }

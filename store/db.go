@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +16,7 @@ type DB struct {
 
 	driver  driver.DB
 	now     func() time.Time
+	log     *slog.Logger
 	indexed atomic.Int64 // how far history_rows has been seen to follow the history
 }
 
@@ -49,9 +51,13 @@ func service[E, F, U any](t *table[E, F, U], run runner, now func() time.Time) S
 	return Service[E, F, U]{t, run, now}
 }
 
-// New returns a DB over a driver. Programs call a driver's Open instead.
-func New(d driver.DB, now func() time.Time) *DB {
-	db := &DB{driver: d, now: now}
+// New returns a DB over a driver. Programs call a driver's Open instead. The logger is
+// told what goes wrong after a call has succeeded; nil is slog.Default.
+func New(d driver.DB, now func() time.Time, log *slog.Logger) *DB {
+	if log == nil {
+		log = slog.Default()
+	}
+	db := &DB{driver: d, now: now, log: log}
 	db.Services = newServices(db, now)
 	return db
 }

@@ -178,7 +178,7 @@ func TestOvertaken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var meanwhile func(*store.DB)
-			db := store.New(interfered{openFile(t, filepath.Join(t.TempDir(), "nexus.db"), storetest.Now), &meanwhile}, storetest.Now)
+			db := store.New(interfered{openFile(t, filepath.Join(t.TempDir(), "nexus.db"), storetest.Now), &meanwhile}, storetest.Now, nil)
 			fatal(t, db.Projects.Create(ctx, &nexus.Project{ID: "p", Name: "n", RootPath: "/"}))
 			fatal(t, db.Tasks.Create(ctx, &nexus.Task{ID: "it", ProjectID: "p", Name: "n"}))
 			claims, err := db.Tasks.Claim(ctx, nexus.ClaimRequest{AgentID: "a", Lease: time.Hour})

@@ -33,7 +33,7 @@ func TestRunTwice(t *testing.T) {
 		if err := os.WriteFile(path, empty, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return store.New(twice{openFile(t, path, now)}, now)
+		return store.New(twice{openFile(t, path, now)}, now, nil)
 	})
 }
 
@@ -127,7 +127,7 @@ func values(args []driver.Arg) []any {
 func TestRunTwiceIsNoticed(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	db, runs := store.New(twice{openFile(t, filepath.Join(t.TempDir(), "nexus.db"), storetest.Now)}, storetest.Now), 0
+	db, runs := store.New(twice{openFile(t, filepath.Join(t.TempDir(), "nexus.db"), storetest.Now)}, storetest.Now, nil), 0
 	err := db.InTx(ctx, func(tx *store.Tx) error {
 		runs++
 		return tx.Agents.Create(ctx, &nexus.Agent{ID: "a"}) // CodeExists, if the first run were not undone

@@ -299,10 +299,13 @@ func (db *DB) writeSlice(ctx context.Context, index *driver.SearchIndex, s *slic
 func (db *DB) forgetIndex(ctx context.Context) {
 	wait, cancel := context.WithTimeout(ctx, searchPatience)
 	defer cancel()
-	_ = db.driver.WriteAnywhere(wait, func(c driver.Conn) error {
+	err := db.driver.WriteAnywhere(wait, func(c driver.Conn) error {
 		_, err := c.Exec(wait, `DELETE FROM search_progress`)
 		return err
 	})
+	if err != nil {
+		db.log.Warn("the index of words is damaged and cannot be made anew; searches read the rows", "error", err)
+	}
 }
 
 func writeIndex(ctx context.Context, c driver.Conn, index *driver.SearchIndex, clearIt bool, changes []indexChange, to searchProgress) error {
