@@ -141,14 +141,44 @@ func (x *reinstatement) insert(kinds ...nexus.Kind) error {
 			return refersToNothing(l, id, err)
 		}
 		x.inserted[l.kind.Table()]++
-		switch l.kind {
-		case nexus.KindTask:
-			return x.bringBack(id, "attempt", bringBackAttempt)
-		case nexus.KindSession:
-			return x.bringBack(id, "session_entry", bringBackEntry)
-		}
-		return nil
+		return x.bringBackParts(l.kind, id)
 	})
+}
+
+// bringBackParts inserts what was deleted with a task or session: attempts, or the log.
+func (x *reinstatement) bringBackParts(kind nexus.Kind, id string) error {
+	switch kind {
+	case nexus.KindTask:
+		return x.bringBack(id, "attempt", bringBackAttempt)
+	case nexus.KindSession:
+		return x.bringBack(id, "session_entry", bringBackEntry)
+	default:
+		return nil
+	}
+}
+
+// bringBackReplaced does the same for rows that were deleted and made again under their
+// ids, which are there. Only a restore does: it is about all that was there then.
+func (x *reinstatement) bringBackReplaced() error {
+	const deleted = `SELECT DISTINCT id FROM history WHERE kind = $1 AND seq > $2 AND change = 'delete' ORDER BY id`
+	for _, kind := range []nexus.Kind{nexus.KindTask, nexus.KindSession} {
+		var replaced []string
+		err := x.conn.Query(x.ctx, deleted, []driver.Arg{driver.Text(kind), driver.Int(x.seq)}, func(r driver.Row) error {
+			if id := r.Arg(0).Text; x.wanted[kind][id] != nil {
+				replaced = append(replaced, id)
+			}
+			return nil
+		})
+		for _, id := range replaced {
+			if err == nil {
+				err = x.bringBackParts(kind, id)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // lastRevision returns the highest revision at which the row was deleted.
@@ -182,10 +212,18 @@ const (
 			evidence = excluded.evidence
 		WHERE task_attempts.task_id IS NULL`
 
+	// A session that was made again may have an entry with that number: then it comes
+	// after all of them, with its time.
 	bringBackEntry = `
 		INSERT INTO session_log (session_id, number, at_us, kind, author, text)
-		SELECT id, CAST(v1 AS BIGINT), CAST(v2 AS BIGINT), v3, v4, v5 FROM history WHERE seq = $1
-		ON CONFLICT DO NOTHING`
+		SELECT
+			h.id,
+			CASE WHEN EXISTS (SELECT 1 FROM session_log l WHERE l.session_id = h.id AND l.number = CAST(h.v1 AS BIGINT))
+				THEN (SELECT max(l.number) + 1 FROM session_log l WHERE l.session_id = h.id)
+				ELSE CAST(h.v1 AS BIGINT) END,
+			CAST(h.v2 AS BIGINT), h.v3, h.v4, h.v5
+		FROM history h WHERE h.seq = $1 AND NOT EXISTS (
+			SELECT 1 FROM session_log l WHERE l.session_id = h.id AND l.at_us = CAST(h.v2 AS BIGINT) AND l.text = h.v5)`
 )
 
 // bringBack inserts the rows that were deleted with another.

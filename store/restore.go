@@ -71,6 +71,9 @@ func (tx *Tx) Restore(ctx context.Context, id string, git *nexus.GitState) (*nex
 	if err := x.run(); err != nil {
 		return nil, err
 	}
+	if err := x.bringBackReplaced(); err != nil {
+		return nil, err
+	}
 	if err := tx.compare(ctx, p, state); err != nil {
 		return nil, err
 	}

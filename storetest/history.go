@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,6 +19,7 @@ var historyTests = map[string]timedTest{
 	"Past":    testPast,
 	"Reborn":  testReborn,
 	"Restore": testRestoreWalk,
+	"Again":   testRestoreMadeAgain,
 }
 
 // testPast makes random changes and expects the past to be what it was.
@@ -175,4 +177,44 @@ func restorable(rt fataler, rows map[string]string, requeue bool) map[string]str
 		rows[key] = jsonOf(rt, fields)
 	}
 	return rows
+}
+
+// testRestoreMadeAgain goes back to when a task and a session were others of their ids:
+// what the first ones had with them comes back beside what the second ones have.
+func testRestoreMadeAgain(t *testing.T, db *store.DB, _ *Clock) {
+	ctx := t.Context()
+	must(t, project(ctx, &db.Services, "p"))
+	makeThem := func(text string) {
+		must(t, db.Tasks.Create(ctx, &nexus.Task{ID: "t", ProjectID: "p", Name: text}))
+		claims, err := db.Tasks.Claim(ctx, nexus.ClaimRequest{AgentID: "a", TaskID: "t"})
+		must(t, err)
+		_, err = db.Tasks.Fail(ctx, "t", claims[0].Epoch, store.Failure{Reason: text})
+		must(t, err)
+		must(t, db.Sessions.Create(ctx, &nexus.Session{ID: "s", ProjectID: "p", Type: "planning"}))
+		must(t, db.Sessions.Append(ctx, "s", &nexus.SessionEntry{Text: text}))
+	}
+	makeThem("first")
+	p, err := db.Checkpoint(ctx, nexus.CheckpointRequest{ProjectID: "p"})
+	must(t, err)
+	must(t, db.Tasks.Delete(ctx, "t"))
+	must(t, db.Sessions.Delete(ctx, "s"))
+	makeThem("second")
+	for range 2 { // again brings nothing back twice
+		_, err = db.Restore(ctx, p.ID, false)
+		must(t, err)
+		var said, reasons []string
+		log, err := db.Sessions.Log(ctx, "s", nexus.SessionLogFilter{})
+		must(t, err)
+		for _, e := range log {
+			said = append(said, e.Text)
+		}
+		attempts, err := db.Tasks.Attempts(ctx, "t")
+		must(t, err)
+		for _, a := range attempts {
+			reasons = append(reasons, a.Reason)
+		}
+		slices.Sort(reasons)
+		same(t, said, []string{"second", "first"})
+		same(t, reasons, []string{"first", "second"})
+	}
 }
