@@ -7,7 +7,7 @@ import (
 
 // CheckpointFormat is the newest format of a checkpoint's state that this version
 // knows.
-const CheckpointFormat = 1
+const CheckpointFormat = 2
 
 // CheckpointState is what a checkpoint's state says of the state of its project. The
 // rows themselves are in the history: those that have changed since, as they were.

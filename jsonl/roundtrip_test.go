@@ -228,7 +228,7 @@ func TestEveryTableIsConsidered(t *testing.T) {
 		}
 		considered := map[string]bool{
 			"task_dependencies": true, "replaced_tasks": true, "history_rows": true, "replaced_rows": true, "metric_totals": true, "replaced_metrics": true,
-			"search_documents": true, "search_progress": true,
+			"search_documents": true, "search_progress": true, "task_hashes": true, "task_hash_progress": true,
 		}
 		for _, table := range contents.Tables {
 			considered[table.Name] = true

@@ -86,7 +86,7 @@ func BenchmarkCheckpoint(b *testing.B) {
 	change := func(n int) {
 		benchMust(b, db.InTx(background, func(tx *store.Tx) error {
 			for i := range n {
-				_, err := tx.Exec(background, "UPDATE tasks SET name = name || '.', revision = revision + 1 WHERE id = $1", fmt.Sprintf("t%08d", i*7%10_000))
+				_, err := tx.Exec(background, "UPDATE tasks SET name = name || '.', revision = revision + 1 WHERE id = $1", fmt.Sprintf("t%08d", i*7919%10_000))
 				if err != nil {
 					return err
 				}

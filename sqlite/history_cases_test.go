@@ -462,3 +462,28 @@ func TestHistoryBegins(t *testing.T) {
 	create(t, db, "other")
 	mustVerify(t, db, fresh)
 }
+
+// A task that goes without a trace, because another takes its plan_key, is not in the
+// next checkpoint.
+func TestCheckpointAfterUnseenReplace(t *testing.T) {
+	t.Parallel()
+	path := newDatabase(t)
+	db := open(t, path, nil)
+	mustSucceed(t, db.InTx(background, func(tx *store.Tx) error {
+		for n := range 300 {
+			key := fmt.Sprintf("k%03d", n)
+			if err := tx.Tasks.Create(background, &nexus.Task{ID: "t" + key, ProjectID: "first", Name: "n", PlanKey: key}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	checkpoint(t, db, "first")
+	script(t, path, `
+		INSERT OR REPLACE INTO tasks (id, project_id, name, plan_key, created_at, updated_at) VALUES ('new', 'first', 'n', 'k007', 1, 2);
+		UPDATE OR REPLACE tasks SET plan_key = 'k200' WHERE id = 'tk100'`)
+	if got := rows(t, path, "SELECT id FROM tasks WHERE id IN ('tk007', 'tk200')"); len(got) > 0 {
+		t.Fatalf("%v of the tasks are there", got)
+	}
+	mustVerify(t, db, checkpoint(t, db, "first"))
+}

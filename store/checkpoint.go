@@ -23,8 +23,9 @@ func (db *DB) Checkpoint(ctx context.Context, r nexus.CheckpointRequest) (p *nex
 		return nil, err
 	}
 	var state *nexus.CheckpointState
+	var hashes *taskHashes
 	err = db.snapshot(ctx, func(c driver.Conn) error {
-		state, err = describe(ctx, c, r)
+		state, hashes, err = describe(ctx, c, r)
 		return err
 	})
 	if err != nil {
@@ -38,10 +39,8 @@ func (db *DB) Checkpoint(ctx context.Context, r nexus.CheckpointRequest) (p *nex
 		case err != nil:
 			return err
 		}
-		if p, err = newCheckpoint(r, state, db.now()); err != nil {
-			return err
-		}
-		return tx.Checkpoints.Create(ctx, p)
+		p, err = tx.storeCheckpoint(ctx, r, state, hashes)
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -70,10 +69,14 @@ func (tx *Tx) Checkpoint(ctx context.Context, r nexus.CheckpointRequest) (*nexus
 	if err := recordChanges(ctx, tx.conn); err != nil {
 		return nil, err
 	}
-	state, err := describe(ctx, tx.conn, r)
+	state, hashes, err := describe(ctx, tx.conn, r)
 	if err != nil {
 		return nil, err
 	}
+	return tx.storeCheckpoint(ctx, r, state, hashes)
+}
+
+func (tx *Tx) storeCheckpoint(ctx context.Context, r nexus.CheckpointRequest, state *nexus.CheckpointState, hashes *taskHashes) (*nexus.Checkpoint, error) {
 	p, err := newCheckpoint(r, state, tx.Tasks.now())
 	if err != nil {
 		return nil, err
@@ -81,39 +84,44 @@ func (tx *Tx) Checkpoint(ctx context.Context, r nexus.CheckpointRequest) (*nexus
 	if err := tx.Checkpoints.Create(ctx, p); err != nil {
 		return nil, err
 	}
-	return p, nil
+	return p, hashes.save(ctx, tx.conn)
 }
 
-// describe describes the state of a project as it is now.
-func describe(ctx context.Context, c driver.Conn, r nexus.CheckpointRequest) (*nexus.CheckpointState, error) {
+// describe describes the state of a project as it is now. It also returns the hashes of
+// its tasks, to be saved with it.
+func describe(ctx context.Context, c driver.Conn, r nexus.CheckpointRequest) (*nexus.CheckpointState, *taskHashes, error) {
 	if project, err := projects.get(ctx, c, r.ProjectID); err != nil {
-		return nil, err
+		return nil, nil, err
 	} else if project == nil {
-		return nil, &nexus.Error{
+		return nil, nil, &nexus.Error{
 			Code: nexus.CodeReference, Kind: nexus.KindCheckpoint, ID: r.ID,
 			Message: fmt.Sprintf("its project %s does not exist", r.ProjectID), Hint: "create that first, or correct the id",
 		}
 	}
 	catalog, err := c.Catalog(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	last, err := lastRecord(ctx, c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	now, err := stateOf(ctx, c, r.ProjectID, last)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	d, err := now.digest(nil)
+	hashes, err := loadTaskHashes(ctx, c, r.ProjectID)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	d, err := now.digestWith(nexus.CheckpointFormat, nil, hashes.hasher(now))
+	if err != nil {
+		return nil, nil, err
 	}
 	return &nexus.CheckpointState{
 		Format: nexus.CheckpointFormat, Seq: last, SHA256: d.sum(), SchemaVersion: catalog.Version,
 		Columns: columnCounts(), Counts: d.counts, Git: r.Git, KeptIn: "history",
-	}, nil
+	}, hashes, nil
 }
 
 func newCheckpoint(r nexus.CheckpointRequest, state *nexus.CheckpointState, now time.Time) (*nexus.Checkpoint, error) {
@@ -142,7 +150,7 @@ func (db *DB) VerifyCheckpoint(ctx context.Context, id string) (v *nexus.Verific
 		if err != nil {
 			return err
 		}
-		d, err := then.digest(state.Columns)
+		d, err := then.digest(state.Format, state.Columns)
 		if err != nil {
 			return err
 		}

@@ -40,7 +40,7 @@ func (t *ContentTable) Names() (names []string) {
 
 // ownTables are Nexus's own tables. Of these, task_dependencies follows from the
 // tasks, metric_totals from the metrics, history_rows from the history, the index of a
-// search from all that, and those that are called replaced have nothing between two
+// search and the hashes of tasks from all that, and those that are called replaced have nothing between two
 // statements.
 var ownTables = []struct {
 	name, key string
@@ -67,6 +67,8 @@ var ownTables = []struct {
 	{"replaced_rows", "", nil, true},
 	{"search_documents", "", nil, true},
 	{"search_progress", "", nil, true},
+	{"task_hashes", "", nil, true},
+	{"task_hash_progress", "", nil, true},
 }
 
 func historyColumns() []string {

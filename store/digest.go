@@ -41,16 +41,16 @@ func stateOf(ctx context.Context, c driver.Conn, project string, seq int64) (*pr
 	return &projectState{ctx: ctx, conn: c, project: project, seq: seq, last: last}, err
 }
 
-// each calls fn with each row of a kind, ordered by id. An image is valid until fn
-// returns. Features must come before sub-features.
-func (s *projectState) each(kind nexus.Kind, fn func(image) error) error {
+// each calls fn with each row of a kind, ordered by id, with the columns of its
+// layout. Features must come before sub-features.
+func (s *projectState) each(kind nexus.Kind, fn func(driver.Row) error) error {
 	l := layouts[kind]
 	if kind == nexus.KindFeature {
 		s.features = make(map[string]bool)
 		each := fn
-		fn = func(i image) error {
-			s.features[i.id()] = true
-			return each(i)
+		fn = func(r driver.Row) error {
+			s.features[r.Arg(0).Text] = true
+			return each(r)
 		}
 	}
 	var w where
@@ -71,11 +71,13 @@ func (s *projectState) each(kind nexus.Kind, fn func(image) error) error {
 	if err != nil {
 		return err
 	}
-	row := make(image, len(l.columns))
 	err = s.conn.Query(s.ctx, l.rows+w.sql.String()+" ORDER BY id", w.args, func(r driver.Row) error {
+		if len(changed) == 0 {
+			return fn(r)
+		}
 		id := r.Arg(0)
 		for len(then) > 0 && compareIDs(then[0][0], id) < 0 {
-			if err := fn(then[0]); err != nil {
+			if err := fn(imageRow(then[0])); err != nil {
 				return err
 			}
 			then = then[1:]
@@ -83,14 +85,11 @@ func (s *projectState) each(kind nexus.Kind, fn func(image) error) error {
 		if _, old := changed[id.Text]; old {
 			return nil
 		}
-		for n := range row {
-			row[n] = r.Arg(n)
-		}
-		return fn(row)
+		return fn(r)
 	})
 	for _, i := range then {
 		if err == nil {
-			err = fn(i)
+			err = fn(imageRow(i))
 		}
 	}
 	return err
@@ -135,29 +134,36 @@ func (s *projectState) owns(l *layout, i image) bool {
 // stateDigest is the hash of the canonical state of a project: one line a row, a JSON
 // array of the table's name and the row's columns without its revision, table by
 // table, by id. A revision counts changes, and to go back is one.
+//
+// In format 1 it is the hash of all lines. Since format 2 it is that of the hashes of
+// groups of lines, so that those of tasks which have not changed since the last
+// checkpoint need not be read again; see taskHashes.
 type stateDigest struct {
-	sha     hash.Hash
-	line    []byte
-	columns map[string]int // how many columns of each table count; nil is all
+	sha     hash.Hash // of the lines in format 1, of the hashes of groups since
+	grouped bool
+	tasks   *grouping // nil if another has hashed them
 	counts  map[string]int64
 }
 
-func (s *projectState) digest(columns map[string]int) (*stateDigest, error) {
-	d := &stateDigest{sha: sha256.New(), columns: columns, counts: make(map[string]int64)}
+// digest hashes a state: of each table as many columns as are given; nil is all.
+func (s *projectState) digest(format int, columns map[string]int) (*stateDigest, error) {
+	return s.digestWith(format, columns, s.hashTasks)
+}
+
+// digestWith is digest with another way to hash the tasks.
+func (s *projectState) digestWith(format int, columns map[string]int, hashTasks func(*stateDigest, int) error) (*stateDigest, error) {
+	d := &stateDigest{sha: sha256.New(), grouped: format > 1, counts: make(map[string]int64)}
 	for _, kind := range stateKinds() {
-		l := layouts[kind]
-		table := kind.Table()
-		d.counts[table] = 0
-		count := len(l.columns)
-		if n, recorded := columns[table]; recorded {
+		count := len(layouts[kind].columns)
+		if n, recorded := columns[kind.Table()]; recorded {
 			count = min(count, n)
 		}
-		revision := l.column("revision")
-		err := s.each(kind, func(i image) error {
-			d.counts[table]++
-			d.add(table, i[:count], revision)
-			return nil
-		})
+		var err error
+		if kind == nexus.KindTask {
+			err = hashTasks(d, count)
+		} else {
+			err = s.hash(d, kind, count)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -165,19 +171,68 @@ func (s *projectState) digest(columns map[string]int) (*stateDigest, error) {
 	return d, nil
 }
 
+func (s *projectState) hashTasks(d *stateDigest, columns int) error {
+	return s.hash(d, nexus.KindTask, columns)
+}
+
+// hash adds the rows of a kind.
+func (s *projectState) hash(d *stateDigest, kind nexus.Kind, columns int) error {
+	l := layouts[kind]
+	d.counts[kind.Table()] = 0
+	lines, groups := l.lines(columns), newGrouping()
+	err := s.each(kind, func(r driver.Row) error {
+		d.counts[kind.Table()]++
+		id, line := lines.of(r)
+		if d.grouped {
+			groups.add(id, line)
+		} else {
+			_, _ = d.sha.Write(line) // never fails
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	d.addGroups(groups.end())
+	if kind == nexus.KindTask {
+		d.tasks = groups
+	}
+	return nil
+}
+
+func (d *stateDigest) addGroups(groups []hashedGroup) {
+	for i := range groups {
+		_, _ = d.sha.Write(groups[i].sum[:]) // never fails
+	}
+}
+
 func (d *stateDigest) sum() string { return hex.EncodeToString(d.sha.Sum(nil)) }
 
-func (d *stateDigest) add(table string, row image, without int) {
-	d.line = append(append(append(d.line[:0], '[', '"'), table...), '"')
-	for n := range row {
-		if n == without {
+// canonicalLines makes the lines of the rows of a table.
+type canonicalLines struct {
+	table             string
+	columns, revision int
+	line              []byte
+}
+
+func (l *layout) lines(columns int) *canonicalLines {
+	return &canonicalLines{table: l.kind.Table(), columns: columns, revision: l.column("revision")}
+}
+
+// of returns the id of a row, and its line, which is valid until the next.
+func (c *canonicalLines) of(r driver.Row) (id driver.Arg, line []byte) {
+	id = r.Arg(0)
+	line = append(append(append(c.line[:0], '[', '"'), c.table...), '"', ',')
+	line = appendValue(line, &id)
+	for n := 1; n < c.columns; n++ {
+		if n == c.revision {
 			continue
 		}
-		d.line = append(d.line, ',')
-		d.line = appendValue(d.line, &row[n])
+		a := r.Arg(n)
+		line = appendValue(append(line, ','), &a)
 	}
-	d.line = append(d.line, ']', '\n')
-	_, _ = d.sha.Write(d.line) // never fails
+	c.line = append(line, ']', '\n')
+	return id, c.line
 }
 
 // appendValue appends a value as JSON. A BLOB is an array of its bytes in hex, so
@@ -197,11 +252,29 @@ func appendValue(line []byte, a *driver.Arg) []byte {
 	}
 }
 
+// appendText appends a text as encoding/json does, but for characters of HTML.
 func appendText(line []byte, text string) []byte {
-	switch {
-	case isPlain(text):
-		return append(append(append(line, '"'), text...), '"')
-	case !utf8.ValidString(text): // JSON has no place for it
+	line = append(line, '"')
+	start, length := 0, len(line)
+	for i := range len(text) {
+		c := text[i]
+		switch {
+		case c >= ' ' && c < utf8.RuneSelf && c != '"' && c != '\\':
+			continue
+		case c == '"' || c == '\\':
+			line = append(append(line, text[start:i]...), '\\', c)
+		case c == '\n':
+			line = append(append(line, text[start:i]...), '\\', 'n')
+		default:
+			return appendRareText(line[:length-1], text)
+		}
+		start = i + 1
+	}
+	return append(append(line, text[start:]...), '"')
+}
+
+func appendRareText(line []byte, text string) []byte {
+	if !utf8.ValidString(text) { // JSON has no place for it
 		return append(hex.AppendEncode(append(line, `["text","`...), []byte(text)), `"]`...)
 	}
 	var b strings.Builder
@@ -209,16 +282,6 @@ func appendText(line []byte, text string) []byte {
 	encoder.SetEscapeHTML(false)
 	_ = encoder.Encode(text) // strings always marshal
 	return append(line, strings.TrimSuffix(b.String(), "\n")...)
-}
-
-// isPlain reports whether a text is its own JSON, but for the quotes.
-func isPlain(text string) bool {
-	for i := range len(text) {
-		if c := text[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
-			return false
-		}
-	}
-	return true
 }
 
 // columnCounts are how many columns of each table a new digest covers.

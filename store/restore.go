@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/store/driver"
@@ -77,12 +78,12 @@ func (tx *Tx) Restore(ctx context.Context, id string, git *nexus.GitState) (*nex
 	if err := tx.compare(ctx, p, state); err != nil {
 		return nil, err
 	}
-	inFlight, err := tx.Tasks.List(ctx, nexus.TaskFilter{
-		ProjectID: p.ProjectID, Status: []nexus.TaskStatus{nexus.TaskAssigned, nexus.TaskInProgress},
-	})
+	// Of all projects: few are in flight, and their index is that of the status.
+	inFlight, err := tx.Tasks.List(ctx, nexus.TaskFilter{Status: []nexus.TaskStatus{nexus.TaskAssigned, nexus.TaskInProgress}})
 	if err != nil {
 		return nil, err
 	}
+	inFlight = slices.DeleteFunc(inFlight, func(t nexus.Task) bool { return t.ProjectID != p.ProjectID })
 	if err := x.requeue(inFlight, "the project was restored to checkpoint "+id); err != nil {
 		return nil, err
 	}
@@ -102,7 +103,7 @@ func (tx *Tx) compare(ctx context.Context, p *nexus.Checkpoint, state *nexus.Che
 	if err != nil {
 		return err
 	}
-	d, err := now.digest(state.Columns)
+	d, err := now.digest(state.Format, state.Columns)
 	if err != nil || d.sum() == state.SHA256 {
 		return err
 	}
@@ -127,9 +128,10 @@ func (x *reinstatement) wantState(project string) error {
 		was := make(map[string]bool)
 		if kind == nexus.KindFeature || kind == nexus.KindSubFeature {
 			// each tells then which features are the project's.
-			err := then.each(kind, func(i image) error {
+			err := then.each(kind, func(r driver.Row) error {
+				i := imageOf(r, 0, len(l.columns))
 				was[i.id()] = true
-				x.want(kind, i.id(), append(image(nil), i...))
+				x.want(kind, i.id(), i)
 				return nil
 			})
 			if err != nil {

@@ -15,6 +15,9 @@ import (
 var checkpointTests = map[string]timedTest{
 	"Make":            testCheckpointMake,
 	"Verify":          testCheckpointVerify,
+	"Hash":            testCheckpointHash,
+	"HashFollows":     testCheckpointHashFollows,
+	"HashRelied":      testCheckpointHashRelied,
 	"Unusable":        testCheckpointUnusable,
 	"Restore":         testCheckpointRestore,
 	"RestorePlanKeys": testCheckpointPlanKeys,
@@ -243,7 +246,7 @@ func testCheckpointUnusable(t *testing.T, db *store.DB, clock *Clock) {
 		"a list":           {`[1]`, nexus.CodeInvalid},
 		"a text":           {`"state"`, nexus.CodeInvalid},
 		"no hash":          {replace(state.SHA256, ""), nexus.CodeInvalid},
-		"a newer format":   {replace(`"format":1`, `"format":2`), nexus.CodeNewer},
+		"a newer format":   {replace(`"format":2`, `"format":3`), nexus.CodeNewer},
 		"kept elsewhere":   {replace(`"kept_in":"history"`, `"kept_in":"file"`), nexus.CodeInvalid},
 		"more columns":     {replace(`"tasks":`, `"tasks":9`), nexus.CodeNewer},
 		"a later change":   {replace(fmt.Sprintf(`"seq":%d`, state.Seq), `"seq":999999`), nexus.CodeNotFound},

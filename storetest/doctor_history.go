@@ -135,7 +135,7 @@ func testDoctorCheckpoints(t *testing.T, db *store.DB, clock *Clock) {
 		return found(append(list, checkpoints...))
 	}
 	same(t, deep(), found(nil))
-	exec(t, db, `UPDATE checkpoints SET state = replace(state, '"format":1', '"format":0') WHERE id = 'unreadable'`)
+	exec(t, db, `UPDATE checkpoints SET state = replace(state, '"format":2', '"format":0') WHERE id = 'unreadable'`)
 	exec(t, db, `UPDATE checkpoints SET state = replace(state, '"seq":', '"seq":100000') WHERE id = 'gone'`)
 	same(t, deep(), []string{"checkpoints 1: unreadable", "checkpoints 1: gone"})
 	before := w.image()
