@@ -71,6 +71,7 @@ func run(ctx context.Context, short bool, out, dir, only string, largest int) (e
 		{"together", b.together},
 		{"queues", b.queues},
 		{"open", b.opening},
+		{"keeping", b.keeping},
 		{"process", b.processes},
 		{"size", b.size},
 		{"ready", b.ready},

@@ -23,6 +23,8 @@ func (b *bench) glances() []glance {
 		{"Insert tasks by 32 writers, on disk, µs each", "together-full", byColumn("insert", 32), limitName},
 		{"Update tasks by 32 writers, on disk, µs each", "together-full", byColumn("update", 32), limitName},
 		{"Claim and complete by 32 workers, on disk, µs a task", "queue-FULL", workersColumn(32), limitName},
+		{"Keep a state of " + thousands(keptTasks) + " tasks, ms", "keeping", checkpointColumn, limitName},
+		{"Go back to it, ms", "keeping", restoreColumn, limitName},
 		{"Ten ready tasks of " + most + ", the others waiting, µs", "ready", most, limitName},
 		{"Ready, as a whole process, ms", "process", "ready", sqlite3Name},
 		{"Memory of that process, MB", "process", memoryOfReady, sqlite3Name},

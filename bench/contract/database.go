@@ -133,6 +133,12 @@ func (d *Database) UpdateMany(updates []peer.Update) error {
 	})
 }
 
+// CopyTo implements peer.Copier.
+func (d *Database) CopyTo(path string) error {
+	_, err := d.db.Exec("VACUUM INTO ?", path)
+	return err
+}
+
 // Close implements peer.Tables.
 func (d *Database) Close() error {
 	for _, s := range d.stmts {

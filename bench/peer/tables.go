@@ -40,6 +40,7 @@ func ServeTables(open func(path, synchronous string) (Tables, error)) {
 	serve(s.open, func() string { return s.Version() }, map[string]command{
 		"get": s.get, "list": s.list, "each": s.each, "ready": s.ready, "load": s.load, "reopen": s.reopen,
 		"insert": s.insert, "insertmany": s.insertMany, "update": s.update, "updatemany": s.updateMany,
+		"checkpoint": s.checkpoint, "restore": s.restore,
 	}, func() error { return s.Close() })
 }
 

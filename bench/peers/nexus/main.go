@@ -34,13 +34,16 @@ func main() {
 	peer.ServeTables(func(path, synchronous string) (peer.Tables, error) { return openProgram(path, synchronous) })
 }
 
-type program struct{ db *store.DB }
+type program struct {
+	db         *store.DB
+	checkpoint string // the last
+}
 
 var background = context.Background()
 
 func openProgram(path, synchronous string) (*program, error) {
 	db, err := sqlite.Open(background, path, &sqlite.Options{NoSync: synchronous == "NORMAL"})
-	return &program{db}, err
+	return &program{db: db}, err
 }
 
 func (p *program) Version() string {
@@ -115,6 +118,19 @@ func (p *program) UpdateMany(updates []peer.Update) error {
 
 func taskUpdate(u peer.Update) nexus.TaskUpdate {
 	return nexus.TaskUpdate{BranchName: &u.Branch, EstimatedMinutes: &u.Minutes}
+}
+
+func (p *program) Checkpoint() error {
+	c, err := p.db.Checkpoint(background, nexus.CheckpointRequest{ProjectID: peer.Project})
+	if err == nil {
+		p.checkpoint = c.ID
+	}
+	return err
+}
+
+func (p *program) Restore() error {
+	_, err := p.db.Restore(background, p.checkpoint, false)
+	return err
 }
 
 func (p *program) Close() error { return p.db.Close() }

@@ -36,6 +36,7 @@ await serve((path, synchronous) => {
     insertmany: db.transaction((tasks) => { for (const t of tasks) insert(t); }).immediate,
     update,
     updatemany: db.transaction((updates) => { for (const u of updates) update(u); }).immediate,
+    copyTo: (copy) => db.prepare('VACUUM INTO ?').run(copy),
     close: () => db.close(),
   };
 });

@@ -28,6 +28,7 @@ await serve((path, synchronous) => {
     version: () => `SQLite ${sqlite.prepare('SELECT sqlite_version()').pluck().get()}, drizzle-orm ${packageVersion('drizzle-orm')} on better-sqlite3`,
     insertmany: (list) => db.transaction(() => { for (const t of list) program.insert(t); }, { behavior: 'immediate' }),
     updatemany: (list) => db.transaction(() => { for (const u of list) program.update(u); }, { behavior: 'immediate' }),
+    copyTo: (copy) => sqlite.prepare('VACUUM INTO ?').run(copy),
     close: () => sqlite.close(),
   };
 });

@@ -2,7 +2,7 @@
 // package peer, and the work. A program is an object of functions, by the names of
 // the commands; one that it lacks it cannot do.
 
-import { readFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 export const project = 'p-bench';
@@ -42,6 +42,16 @@ function timed(work) {
 
 const repeat = (n, one) => timed(() => { for (let i = 0; i < n; i++) one(i); });
 
+/** Does something n times, each after something else that does not count. */
+function repeatApart(n, before, one) {
+  let took = 0n;
+  for (let i = 0; i < n; i++) {
+    before();
+    took += timed(one);
+  }
+  return took;
+}
+
 /** Does one after the other: a program of one thread has its writers take turns. */
 const all = (list, one) => timed(() => { for (const item of list) one(item); });
 
@@ -58,6 +68,16 @@ export function packageVersion(name) {
 export async function serve(open) {
   let program;
   let opened;
+  const kept = () => `${opened[0]}.kept`;
+  function keep() {
+    rmSync(kept(), { force: true });
+    program.copyTo(kept());
+  }
+  function goBack() {
+    program.close();
+    copyFileSync(kept(), opened[0]);
+    program = open(...opened);
+  }
   const commands = {
     get: (n) => repeat(n, (i) => { if (!program.get(scattered(i))) throw new Error('it is not there'); }),
     list: (n) => repeat(n, () => atLeast(taskCount, program.list().length)),
@@ -72,6 +92,8 @@ export async function serve(open) {
     insertmany: (n) => { const tasks = make(n, newTask); return timed(() => program.insertmany(tasks)); },
     update: (n) => all(make(n, newUpdate), program.update),
     updatemany: (n) => { const updates = make(n, newUpdate); return timed(() => program.updatemany(updates)); },
+    checkpoint: (n) => repeatApart(n, () => program.updatemany(make(10, newUpdate)), keep),
+    restore: (n) => repeatApart(n, () => { keep(); program.updatemany(make(100, newUpdate)); }, goBack),
     reopen: (n) => repeat(n, (i) => {
       program.close();
       program = open(...opened);
@@ -86,7 +108,7 @@ export async function serve(open) {
       return 'ok 0';
     }
     if (name === 'version') return `ok 0 ${program.version()}, Node ${process.versions.node}`;
-    const needs = name === 'reopen' ? 'get' : name;
+    const needs = { reopen: 'get', checkpoint: 'copyTo', restore: 'copyTo' }[name] ?? name;
     if (!commands[name] || !program[needs]) return 'no';
     return `ok ${commands[name](Number(args[0]))}`;
   }
