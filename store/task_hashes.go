@@ -97,8 +97,8 @@ func loadTaskHashes(ctx context.Context, c driver.Conn, project string) (*taskHa
 	const sql = `SELECT last_id, tasks, sha256 FROM task_hashes WHERE project_id = $1 ORDER BY last_id`
 	err = c.Query(ctx, sql, args, func(r driver.Row) error {
 		g := hashedGroup{last: r.Text(0), rows: r.Int(1)}
-		if n, err := hex.Decode(g.sum[:], []byte(r.Text(2))[:min(2*len(g.sum), len(r.Text(2)))]); err != nil || n < len(g.sum) {
-			h.columns = "" // somebody else wrote there: it is not to be used
+		if sum, err := hex.DecodeString(r.Text(2)); err != nil || copy(g.sum[:], sum) < len(g.sum) {
+			h.columns = "" // another program wrote there: nothing of it is to be used
 		}
 		h.groups = append(h.groups, g)
 		return nil
