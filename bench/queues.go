@@ -5,6 +5,7 @@ import "fmt"
 // The names of the contenders that hand out work.
 const (
 	atOnceName   = "**Nexus**, complete and claim at once"
+	nexusPGName  = "**Nexus** on PostgreSQL"
 	riverName    = "River on SQLite"
 	riverPGName  = "River on PostgreSQL"
 	goqiteName   = "goqite"
@@ -87,7 +88,9 @@ func (b *bench) startQueues(postgres *postgres, n int, synchronous string) (prog
 		{goqiteName, "its own", []string{b.file("goqite"), "-schema", b.goqiteSchema}},
 	}
 	if postgres.running() {
-		field = append(field, contender{riverPGName, "its own", []string{b.file("river"), "-postgres"}})
+		field = append(field,
+			contender{nexusPGName, "its own", []string{nexus, "-queue"}},
+			contender{riverPGName, "its own", []string{b.file("river"), "-postgres"}})
 	}
 	for i, c := range field {
 		p, err := b.start(c)
@@ -111,7 +114,7 @@ func (b *bench) openQueue(p *program, postgres *postgres, name, filled string, n
 			return err
 		}
 		return b.open(p, path, synchronous)
-	case p.name == riverPGName:
+	case p.name == riverPGName || p.name == nexusPGName:
 		var err error
 		if path, err = postgres.newDatabase(); err != nil {
 			return err

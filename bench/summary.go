@@ -63,7 +63,7 @@ func (g *grid) short(row, column string) string {
 }
 
 // notPeers are rows that no user could take instead.
-var notPeers = []string{nexusName, atOnceName, nexusCLIName, limitName, cName, sqlite3Name}
+var notPeers = []string{nexusName, atOnceName, nexusPGName, nexusCLIName, limitName, cName, sqlite3Name}
 
 // fastestPeer is the fastest in a column that a user could take instead.
 func (b *bench) fastestPeer(grid, column string) (name string, value float64) {

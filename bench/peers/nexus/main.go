@@ -8,11 +8,13 @@ import (
 	"flag"
 	"fmt"
 	"runtime"
+	"strings"
 
 	zombiezen "zombiezen.com/go/sqlite"
 
 	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/bench/peer"
+	"github.com/seed-c8812374/nexus/postgres"
 	"github.com/seed-c8812374/nexus/sqlite"
 	"github.com/seed-c8812374/nexus/store"
 )
@@ -42,7 +44,26 @@ type program struct {
 var background = context.Background()
 
 func openProgram(path, synchronous string) (*program, error) {
+	if strings.HasPrefix(path, "postgres:") {
+		return openPostgres(path, synchronous)
+	}
 	db, err := sqlite.Open(background, path, &sqlite.Options{NoSync: synchronous == "NORMAL"})
+	return &program{db: db}, err
+}
+
+// openPostgres opens an empty database, and makes the project whose tasks are handed out.
+func openPostgres(url, synchronous string) (*program, error) {
+	db, err := postgres.Open(background, url, &postgres.Options{NoSync: synchronous == "NORMAL"})
+	if err != nil {
+		return nil, err
+	}
+	err = db.InTx(background, func(tx *store.Tx) error {
+		err := tx.Projects.Create(background, &nexus.Project{ID: peer.Project, Name: "Benchmark", RootPath: "/src/benchmark"})
+		for i := 0; i < peer.Features && err == nil; i++ {
+			err = tx.Features.Create(background, &nexus.Feature{ID: peer.FeatureID(i), ProjectID: peer.Project, Name: "A feature"})
+		}
+		return err
+	})
 	return &program{db: db}, err
 }
 
