@@ -252,8 +252,13 @@ func (x *compaction) become(l *layout, first *event, before, after image, rest [
 		return e
 	case !slices.ContainsFunc(rest, func(c oldChange) bool { return c.large }):
 		return nil // what follows has the large columns
+	case followsItself(x.conn) && first.large:
+		return nil // it has them whole
 	}
 	e.change = "update"
+	if followsItself(x.conn) { // where no value is kept as a delta
+		return e
+	}
 	for n := range l.columns {
 		if l.columns[n].Large {
 			e.image[n] = shorten(before[n], after[n])
@@ -298,6 +303,9 @@ func (x *compaction) rewrite(l *layout, e *event) error {
 	x.batch.rewritten++
 	if err := x.exec(`UPDATE history SET change = $2, large = 1`+set.String()+` WHERE seq = $1`, args...); err != nil {
 		return err
+	}
+	if followsItself(x.conn) {
+		return nil
 	}
 	const index = `UPDATE history_rows SET large = 1 WHERE id = $1 AND kind = $2 AND seq = $3`
 	return x.exec(index, driver.Text(e.id), driver.Text(l.kind), driver.Int(e.seq))
