@@ -32,7 +32,7 @@ func TestConformance(t *testing.T) {
 		pgtest.Exec(t, url, fmt.Sprintf("CREATE SCHEMA %[1]s;\n%[2]s;\nINSERT INTO nexus_migrations SELECT * FROM %[3]s.nexus_migrations",
 			schema, strings.ReplaceAll(create, name, schema), name))
 		return openSchema(t, url, func(o *postgres.Options) { o.Now = now })
-	}, "DoctorHistory")
+	})
 }
 
 // openSchema opens a database that is closed when the test ends.
