@@ -376,6 +376,7 @@ func (x *compaction) forgetOperations() error {
 
 // count ends the report.
 func (x *compaction) count() (err error) {
+	x.seen = x.old // also what was passed over
 	if x.report.RecordsAfter = x.report.RecordsBefore - x.report.Forgotten; !x.dry {
 		x.report.RecordsAfter, err = x.number("SELECT count(*) FROM history")
 	}
