@@ -124,6 +124,19 @@ func TestBadPostgres(t *testing.T) {
 			6,
 			"nexus: a PostgreSQL database is backed up by PostgreSQL's own programs; run pg_dump --format=custom --schema=kept --file=FILE with the same URL; pg_restore puts it back",
 		},
+		"a repair without a backup": {
+			made("broken", "DROP INDEX idx_tasks_ready"),
+			[]string{"doctor", "--fix"},
+			6,
+			"nexus: a PostgreSQL database is backed up by PostgreSQL's own programs; nothing was changed; run pg_dump --format=custom --schema=broken --file=FILE with the same URL; pg_restore puts it back; then run nexus doctor --fix --no-backup",
+		},
+		"a repair by another than the owner": {
+			strings.Replace(made("hers", "DROP INDEX idx_tasks_ready; GRANT USAGE ON SCHEMA hers TO team; "+
+				"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA hers TO team"), "postgres@", "team:Secret-1@", 1),
+			[]string{"doctor", "--fix", "--no-backup"},
+			26,
+			"nexus: making index idx_tasks_ready of tasks again: the user may not do that: …; nothing was changed; docs/postgres.md lists the rights that suffice",
+		},
 		"a restore": {
 			made("back"),
 			[]string{"restore", "copy"},
