@@ -192,10 +192,10 @@ func (x *compaction) compactStretch(l *layout, id string, changes []oldChange, a
 		r.follow(&e)
 		return nil
 	})
-	if err == nil {
-		err = r.finish(after)
+	if err != nil {
+		return nil, err
 	}
-	if err != nil || len(changes) == 1 {
+	if err := r.finish(after); err != nil || len(changes) == 1 {
 		return r.image, err
 	}
 	rest := changes[1:]
