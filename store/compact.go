@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -210,22 +212,16 @@ func (x *compaction) chooseCheckpoints(oldest int64) error {
 	if err != nil {
 		return err
 	}
-	x.kept = nil
-	for _, seq := range all {
-		if seq < 0 || seq >= x.horizon {
-			continue
-		}
-		told := seq >= oldest
-		if !told {
-			if told, err = isKept(x.ctx, x.conn, seq); err != nil {
-				return err
-			}
-		}
-		if told {
-			x.kept = append(x.kept, seq)
-		}
-	}
-	return nil
+	marked := make(map[int64]bool)
+	const marks = `SELECT seq FROM history_marks WHERE name >= $1 AND name < $2`
+	err = x.conn.Query(x.ctx, marks, keptMarks, func(r driver.Row) error {
+		marked[r.Int(0)] = true
+		return nil
+	})
+	x.kept = slices.DeleteFunc(all, func(seq int64) bool {
+		return seq < 0 || seq >= x.horizon || seq < oldest && !marked[seq]
+	})
+	return err
 }
 
 // mark writes down what can be told from now on.
@@ -233,13 +229,16 @@ func (x *compaction) mark(last int64) error {
 	if err := setHistoryMark(x.ctx, x.conn, "forgotten", x.horizon); err != nil {
 		return err
 	}
-	if err := x.exec("DELETE FROM history_marks WHERE name >= $1 AND name < $2", driver.Text(keptMark), driver.Text(keptMark+lastOfAll)); err != nil {
+	if err := x.exec("DELETE FROM history_marks WHERE name >= $1 AND name < $2", keptMarks...); err != nil {
 		return err
 	}
-	for _, seq := range x.kept {
-		if err := setHistoryMark(x.ctx, x.conn, keptMark+strconv.FormatInt(seq, 10), seq); err != nil {
-			return err
-		}
+	list, err := json.Marshal(append([]int64{}, x.kept...))
+	if err != nil {
+		return err
+	}
+	insert := "INSERT INTO history_marks (name, seq) SELECT $2 || value, CAST(value AS BIGINT) FROM " + x.conn.Dialect().Elements(1)
+	if err := x.exec(insert, driver.Text(string(list)), driver.Text(keptMark)); err != nil {
+		return err
 	}
 	return indexAll(x.ctx, x.conn)
 }
@@ -249,16 +248,8 @@ func (x *compaction) mark(last int64) error {
 // history was compacted, and has come back since, has lost its state.
 const keptMark = "kept "
 
-// isKept reports whether what was so after a change was kept when the history was
-// compacted.
-func isKept(ctx context.Context, c driver.Conn, seq int64) (kept bool, err error) {
-	const sql = `SELECT 1 FROM history_marks WHERE name = $1`
-	err = c.Query(ctx, sql, []driver.Arg{driver.Text(keptMark + strconv.FormatInt(seq, 10))}, func(driver.Row) error {
-		kept = true
-		return nil
-	})
-	return kept, err
-}
+// keptMarks are from where to where their names are.
+var keptMarks = []driver.Arg{driver.Text(keptMark), driver.Text(keptMark + lastOfAll)}
 
 // forgetFirstStretch deletes the records that no moment needs.
 func (x *compaction) forgetFirstStretch() error {
