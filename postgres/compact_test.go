@@ -81,7 +81,7 @@ func historyPages(t *testing.T, db *store.DB) (pages int64) {
 func TestCompactReusesSpace(t *testing.T) {
 	t.Parallel()
 	db := openSchema(t, ownServer(t).URL(), nil) // where no transaction of another test keeps rows
-	addHistory(t, db, 3, 40)
+	addHistory(t, db, 2, 30)
 	before := historyPages(t, db)
 	for range 3 {
 		list, err := db.Checkpoints.List(t.Context(), nexus.CheckpointFilter{})
@@ -94,7 +94,7 @@ func TestCompactReusesSpace(t *testing.T) {
 		if report.Forgotten == 0 || report.NotShrunk == "" || report.BytesBefore == 0 {
 			t.Errorf("%+v", report)
 		}
-		addHistory(t, db, 3, 40)
+		addHistory(t, db, 2, 30)
 	}
 	if after := historyPages(t, db); after > before*3/2 {
 		t.Errorf("the history had %d pages, and has %d", before, after)
@@ -198,7 +198,7 @@ func TestCompactKilled(t *testing.T) {
 	const plenty = 1 << 40
 	sent, done := int64(0), 0
 	rng := rand.New(rand.NewPCG(rand.Uint64(), 1))
-	for round := range 12 {
+	for round := range 8 {
 		left.Store(plenty)
 		url := pgtest.Schema(t)
 		db := openSchema(t, url, nil)
