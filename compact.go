@@ -32,11 +32,11 @@ type Compaction struct {
 
 	RecordsBefore int64 `json:"records_before"` // of the history
 	RecordsAfter  int64 `json:"records_after"`
-	BytesBefore   int64 `json:"bytes_before"` // of the file; 0 if the database is none
+	BytesBefore   int64 `json:"bytes_before"` // of the file, or of the tables with their indexes
 	BytesAfter    int64 `json:"bytes_after"`  // the same as before in a dry run
 
-	// NotShrunk says why the file has not become smaller; its free pages are used for
-	// what is stored next.
+	// NotShrunk says why the database has not been rewritten, so that it may be as large
+	// as before; its free pages are used for what is stored next.
 	NotShrunk string `json:"not_shrunk,omitempty"`
 
 	DryRun bool `json:"dry_run,omitempty"`

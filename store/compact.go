@@ -2,7 +2,11 @@ package store
 
 import (
 	"context"
+	"encoding/json"
+	"slices"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/seed-c8812374/nexus"
@@ -16,12 +20,13 @@ import (
 //
 // It works in small transactions, between which others write. The first of them says
 // from where on the history is whole; whatever happens after that, all that is promised
-// holds, and to compact again does the rest. Then the file is rewritten, which holds
-// writers up; if that takes longer than half of what they wait, it is given up, and
-// the free pages are used for what is stored next.
+// holds, and to compact again does the rest. Then SQLite's file is rewritten, which
+// holds writers up; if that takes longer than half of what they wait, it is given up,
+// and the free pages are used for what is stored next. PostgreSQL's tables are vacuumed,
+// beside everybody, so that their free pages are used; they do not become smaller.
 //
-// Codes: CodeInvalid; CodeFull if there is less space on the disk than the file takes,
-// and then nothing was changed; CodeCorrupt if the history does not fit together;
+// Codes: CodeInvalid; CodeFull if there is less space on the disk than SQLite's file
+// takes, and then nothing was changed; CodeCorrupt if the history does not fit together;
 // CodeReadOnly, CodeBusy, CodeCanceled, CodeIO. A retry forgets only what has become
 // old since.
 func (db *DB) Compact(ctx context.Context, r nexus.CompactRequest) (*nexus.Compaction, error) {
@@ -33,21 +38,9 @@ func (db *DB) Compact(ctx context.Context, r nexus.CompactRequest) (*nexus.Compa
 	if r.Progress == nil {
 		r.Progress = func(int64, int64) {}
 	}
-	err := db.read(ctx, func(c driver.Conn) error {
-		if followsItself(c) {
-			return &nexus.Error{
-				Code: nexus.CodeInvalid, Message: "the history of this kind of database cannot be compacted yet",
-				Hint: "nothing was changed; SQLite's can",
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
 	report := &nexus.Compaction{Checkpoints: []int64{}, DryRun: r.DryRun}
-	shrinker, isFile := db.driver.(driver.Shrinker)
-	if isFile {
+	shrinker, shrinks := db.driver.(driver.Shrinker)
+	if shrinks {
 		var err error
 		if report.BytesBefore, err = shrinker.Size(ctx); err == nil && !r.DryRun {
 			err = shrinker.MayShrink(ctx)
@@ -61,7 +54,7 @@ func (db *DB) Compact(ctx context.Context, r nexus.CompactRequest) (*nexus.Compa
 	if err := x.run(r.Keep); err != nil {
 		return nil, err
 	}
-	if isFile && !r.DryRun {
+	if shrinks && !r.DryRun {
 		var err error
 		if report.NotShrunk, err = shrinker.Shrink(ctx); err == nil {
 			report.BytesAfter, err = shrinker.Size(ctx)
@@ -204,8 +197,10 @@ func (x *compaction) begin(keep time.Duration) (err error) {
 	if err := x.exec("DELETE FROM idempotency_keys WHERE created_us < $1", tooOld); err != nil || x.dry {
 		return err
 	}
-	if err := x.exec(tidy); err != nil {
-		return err
+	if !followsItself(x.conn) {
+		if err := x.exec(tidy); err != nil {
+			return err
+		}
 	}
 	return x.mark(last)
 }
@@ -217,22 +212,16 @@ func (x *compaction) chooseCheckpoints(oldest int64) error {
 	if err != nil {
 		return err
 	}
-	x.kept = nil
-	for _, seq := range all {
-		if seq < 0 || seq >= x.horizon {
-			continue
-		}
-		told := seq >= oldest
-		if !told {
-			if told, err = isKept(x.ctx, x.conn, seq); err != nil {
-				return err
-			}
-		}
-		if told {
-			x.kept = append(x.kept, seq)
-		}
-	}
-	return nil
+	marked := make(map[int64]bool)
+	const marks = `SELECT seq FROM history_marks WHERE name >= $1 AND name < $2`
+	err = x.conn.Query(x.ctx, marks, keptMarks, func(r driver.Row) error {
+		marked[r.Int(0)] = true
+		return nil
+	})
+	x.kept = slices.DeleteFunc(all, func(seq int64) bool {
+		return seq < 0 || seq >= x.horizon || seq < oldest && !marked[seq]
+	})
+	return err
 }
 
 // mark writes down what can be told from now on.
@@ -240,13 +229,16 @@ func (x *compaction) mark(last int64) error {
 	if err := setHistoryMark(x.ctx, x.conn, "forgotten", x.horizon); err != nil {
 		return err
 	}
-	if err := x.exec("DELETE FROM history_marks WHERE name >= $1 AND name < $2", driver.Text(keptMark), driver.Text(keptMark+lastOfAll)); err != nil {
+	if err := x.exec("DELETE FROM history_marks WHERE name >= $1 AND name < $2", keptMarks...); err != nil {
 		return err
 	}
-	for _, seq := range x.kept {
-		if err := setHistoryMark(x.ctx, x.conn, keptMark+strconv.FormatInt(seq, 10), seq); err != nil {
-			return err
-		}
+	list, err := json.Marshal(append([]int64{}, x.kept...))
+	if err != nil {
+		return err
+	}
+	insert := "INSERT INTO history_marks (name, seq) SELECT $2 || value, CAST(value AS BIGINT) FROM " + x.conn.Dialect().Elements(1)
+	if err := x.exec(insert, driver.Text(string(list)), driver.Text(keptMark)); err != nil {
+		return err
 	}
 	return indexAll(x.ctx, x.conn)
 }
@@ -256,16 +248,8 @@ func (x *compaction) mark(last int64) error {
 // history was compacted, and has come back since, has lost its state.
 const keptMark = "kept "
 
-// isKept reports whether what was so after a change was kept when the history was
-// compacted.
-func isKept(ctx context.Context, c driver.Conn, seq int64) (kept bool, err error) {
-	const sql = `SELECT 1 FROM history_marks WHERE name = $1`
-	err = c.Query(ctx, sql, []driver.Arg{driver.Text(keptMark + strconv.FormatInt(seq, 10))}, func(driver.Row) error {
-		kept = true
-		return nil
-	})
-	return kept, err
-}
+// keptMarks are from where to where their names are.
+var keptMarks = []driver.Arg{driver.Text(keptMark), driver.Text(keptMark + lastOfAll)}
 
 // forgetFirstStretch deletes the records that no moment needs.
 func (x *compaction) forgetFirstStretch() error {
@@ -292,7 +276,7 @@ func (x *compaction) forgetFirstStretch() error {
 
 // forgetSome deletes records from a number on, and returns where to go on.
 func (x *compaction) forgetSome(from, upTo int64) (next int64, err error) {
-	const some = `SELECT max(seq), count(*) FROM (SELECT seq FROM history WHERE seq >= $1 AND seq <= $2 ORDER BY seq LIMIT $3) AS some`
+	const some = `SELECT max(seq), count(*) FROM (SELECT seq FROM history WHERE seq >= $1 AND seq <= $2 ORDER BY seq LIMIT $3) AS batch`
 	args := []driver.Arg{driver.Int(from), driver.Int(upTo), driver.Int(compactBatch)}
 	err = x.conn.Query(x.ctx, some, args, func(r driver.Row) error {
 		next = r.Int(0) + 1
@@ -305,44 +289,54 @@ func (x *compaction) forgetSome(from, upTo int64) (next int64, err error) {
 	case x.batch.forgotten == 0:
 		return upTo + 1, nil
 	}
-	for _, sql := range []string{
-		`DELETE FROM history_rows WHERE (id, kind, seq) IN (SELECT id, kind, seq FROM history WHERE seq >= $1 AND seq < $2)`,
-		`DELETE FROM history WHERE seq >= $1 AND seq < $2`,
-	} {
-		if err := x.exec(sql, driver.Int(from), driver.Int(next)); err != nil {
-			return 0, err
-		}
+	if err := x.deleteRecords("seq >= $1 AND seq < $2", driver.Int(from), driver.Int(next)); err != nil {
+		return 0, err
 	}
 	return next, nil
 }
 
-// forget deletes a record. That at the horizon stays, because it has the time from
-// which on the history is whole, and because it may be the newest: a number must not
-// be given twice. If it was a change, it becomes the record of an operation of which
-// nothing is known.
-func (x *compaction) forget(seq int64) error {
-	at, isChange := int64(0), false
-	err := x.conn.Query(x.ctx, `SELECT at_us, change FROM history WHERE seq = $1`, []driver.Arg{driver.Int(seq)}, func(r driver.Row) error {
-		at, isChange = r.Int(0), r.Text(1) != "operation"
-		return nil
-	})
-	if err != nil || seq == x.horizon && !isChange {
+// deleteRecords deletes the records that fit a condition, whatever they are.
+func (x *compaction) deleteRecords(condition string, args ...driver.Arg) error {
+	if err := x.deleteFromIndex(condition, args...); err != nil {
 		return err
 	}
-	for _, sql := range []string{
-		`DELETE FROM history_rows WHERE (id, kind, seq) IN (SELECT id, kind, seq FROM history WHERE seq = $1)`,
-		`DELETE FROM history WHERE seq = $1`,
-	} {
-		if err := x.exec(sql, driver.Int(seq)); err != nil {
+	return x.exec("DELETE FROM history WHERE "+condition, args...)
+}
+
+// deleteFromIndex takes the records that fit a condition out of history_rows, where that
+// does not follow by itself.
+func (x *compaction) deleteFromIndex(condition string, args ...driver.Arg) error {
+	if followsItself(x.conn) {
+		return nil
+	}
+	return x.exec("DELETE FROM history_rows WHERE (id, kind, seq) IN (SELECT id, kind, seq FROM history WHERE "+condition+")", args...)
+}
+
+// forgetChange makes a change the record of an operation of which nothing is known. To
+// delete it and insert another would have others who write wait where they go side by
+// side.
+var forgetChange = sync.OnceValue(func() string {
+	var columns strings.Builder
+	for n := range imageColumns {
+		columns.WriteString(", v" + strconv.Itoa(n+1) + " = NULL")
+	}
+	return `
+		UPDATE history SET change = 'operation', first = seq, kind = NULL, id = NULL, project_id = NULL, large = NULL` + columns.String() + `
+		WHERE seq = $1 AND change <> 'operation'`
+})
+
+// forget deletes a record. That at the horizon stays, because it has the time from
+// which on the history is whole, and because it may be the newest: a number must not
+// be given twice.
+func (x *compaction) forget(seq int64) error {
+	if seq == x.horizon {
+		if err := x.deleteFromIndex("seq = $1", driver.Int(seq)); err != nil {
 			return err
 		}
-	}
-	if seq == x.horizon {
-		const sql = `INSERT INTO history (seq, at_us, change, first) VALUES ($1, $2, 'operation', $1)`
-		return x.exec(sql, driver.Int(seq), driver.Int(at))
+		return x.exec(forgetChange(), driver.Int(seq))
 	}
 	x.batch.forgotten++
-	return nil
+	return x.deleteRecords("seq = $1", driver.Int(seq))
 }
 
 // forgetOperations deletes the records of the operations whose changes are not told
@@ -373,6 +367,7 @@ func (x *compaction) forgetOperations() error {
 
 // count ends the report.
 func (x *compaction) count() (err error) {
+	x.seen = x.old // also what was passed over
 	if x.report.RecordsAfter = x.report.RecordsBefore - x.report.Forgotten; !x.dry {
 		x.report.RecordsAfter, err = x.number("SELECT count(*) FROM history")
 	}

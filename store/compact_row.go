@@ -1,6 +1,7 @@
 package store
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,9 +10,21 @@ import (
 	"github.com/seed-c8812374/nexus/store/driver"
 )
 
-// notIndexed chooses the records that history_rows lacks. After compaction.mark those
-// are newer than the horizon, but a dry run has not been there.
+// notIndexed chooses the records that history_rows lacks.
 const notIndexed = `seq > coalesce((SELECT seq FROM history_marks WHERE name = 'indexed'), 0)`
+
+// lacksIndex reports whether history_rows may lack records up to the horizon. begin has
+// added them, but a dry run adds nothing.
+func (x *compaction) lacksIndex() bool { return x.dry && !followsItself(x.conn) }
+
+// seqsOf selects the numbers of the records that fit a condition on id, kind and seq.
+func (x *compaction) seqsOf(condition string) string {
+	sql := `SELECT seq FROM history_rows WHERE ` + condition
+	if x.lacksIndex() {
+		sql += ` UNION ALL SELECT seq FROM history WHERE ` + notIndexed + ` AND ` + condition
+	}
+	return sql
+}
 
 // compactRows goes through the changes of each row between the first checkpoint that
 // is kept and the horizon.
@@ -19,7 +32,7 @@ func (x *compaction) compactRows() error {
 	if len(x.kept) == 0 {
 		return nil
 	}
-	id, more := driver.Null(), true
+	id, more := "", true
 	for more {
 		from := id
 		err := x.once(func() (err error) {
@@ -33,43 +46,58 @@ func (x *compaction) compactRows() error {
 	return nil
 }
 
-const (
-	firstID = `
-		SELECT min(id) FROM (
-			SELECT min(id) AS id FROM history_rows UNION ALL SELECT min(id) FROM history WHERE ` + notIndexed + `) AS first`
-	nextID = `
-		SELECT min(id) FROM (
-			SELECT min(id) AS id FROM history_rows WHERE id > $1
-			UNION ALL
-			SELECT min(id) FROM history WHERE ` + notIndexed + ` AND id > $1) AS next`
-)
-
 // compactSome goes through the rows with the ids after one, until that is enough for a
 // transaction.
-func (x *compaction) compactSome(id driver.Arg) (last driver.Arg, more bool, err error) {
-	for looked := 0; looked < compactBatch; looked++ {
-		sql, args := firstID, []driver.Arg(nil)
-		if id.Kind != driver.KindNull {
-			sql, args = nextID, []driver.Arg{id}
-		}
-		err := x.conn.Query(x.ctx, sql, args, func(r driver.Row) error {
-			id = r.Arg(0)
-			return nil
-		})
-		if err != nil || id.Kind == driver.KindNull {
-			return id, false, err
-		}
-		if id.Kind != driver.KindText { // of a row that is in no past
-			continue
-		}
-		seen, err := x.compactID(id.Text)
-		if err != nil {
-			return id, false, err
-		}
-		looked += seen
-		x.batch.seen += int64(seen)
+func (x *compaction) compactSome(after string) (last string, more bool, err error) {
+	if last, err = x.lastOfBatch(after); err != nil || last == "" {
+		return last, false, err
 	}
-	return id, true, nil
+	changes := make(map[string]map[nexus.Kind][]oldChange)
+	sql := `SELECT id, seq, kind, change, large, v1 FROM history WHERE seq IN (` +
+		x.seqsOf("id > $1 AND id <= $2 AND seq > $3 AND seq <= $4") + `) ORDER BY seq`
+	args := []driver.Arg{driver.Text(after), driver.Text(last), driver.Int(x.kept[0]), driver.Int(x.horizon)}
+	err = x.conn.Query(x.ctx, sql, args, func(r driver.Row) error {
+		c := oldChange{seq: r.Int(1), kind: nexus.Kind(r.Text(2)), change: r.Text(3), large: r.Int(4) != 0, part: r.Arg(5)}
+		c.stretch, _ = slices.BinarySearch(x.kept, c.seq)
+		id := r.Text(0)
+		if changes[id] == nil {
+			changes[id] = make(map[nexus.Kind][]oldChange)
+		}
+		changes[id][c.kind] = append(changes[id][c.kind], c)
+		x.batch.seen++
+		return nil
+	})
+	for _, id := range slices.Sorted(maps.Keys(changes)) {
+		if err == nil {
+			err = x.compactID(id, changes[id])
+		}
+	}
+	return last, true, err
+}
+
+// lastOfBatch returns the last id of a batch that begins after another. Ids with one
+// change have nothing to be compacted.
+func (x *compaction) lastOfBatch(after string) (last string, err error) {
+	const of = ` WHERE id > $1 AND seq > $2 AND seq <= $3`
+	sql := `SELECT id, count(*) AS changes FROM history_rows` + of + ` GROUP BY id HAVING count(*) > 1 ORDER BY id LIMIT $4`
+	if x.lacksIndex() {
+		sql = `
+			SELECT id, sum(changes) FROM (
+				SELECT id, changes FROM (` + sql + `) AS several
+				UNION ALL
+				SELECT id, count(*) FROM history` + of + ` AND ` + notIndexed + ` GROUP BY id) AS batch
+			GROUP BY id ORDER BY id LIMIT $4`
+	}
+	looked := int64(0)
+	args := []driver.Arg{driver.Text(after), driver.Int(x.kept[0]), driver.Int(x.horizon), driver.Int(compactBatch)}
+	err = x.conn.Query(x.ctx, sql, args, func(r driver.Row) error {
+		if id := r.Arg(0); looked < compactBatch && id.Kind == driver.KindText { // a BLOB is of a row that is in no past
+			last = id.Text
+			looked += r.Int(1)
+		}
+		return nil
+	})
+	return last, err
 }
 
 // oldChange is a record between the first checkpoint and the horizon.
@@ -83,40 +111,22 @@ type oldChange struct {
 }
 
 // compactID goes through the changes of the rows with an id, and of what was deleted
-// with them. It returns how many there are.
-func (x *compaction) compactID(id string) (seen int, err error) {
-	const sql = `
-		SELECT seq, kind, change, large, v1 FROM history WHERE seq IN (
-			SELECT seq FROM history_rows WHERE id = $1 AND seq > $2 AND seq <= $3
-			UNION ALL
-			SELECT seq FROM history WHERE ` + notIndexed + ` AND id = $1 AND seq > $2 AND seq <= $3)
-		ORDER BY seq`
-	args := []driver.Arg{driver.Text(id), driver.Int(x.kept[0]), driver.Int(x.horizon)}
-	kinds := make(map[nexus.Kind][]oldChange)
-	err = x.conn.Query(x.ctx, sql, args, func(r driver.Row) error {
-		c := oldChange{seq: r.Int(0), kind: nexus.Kind(r.Text(1)), change: r.Text(2), large: r.Int(3) != 0, part: r.Arg(4)}
-		c.stretch, _ = slices.BinarySearch(x.kept, c.seq)
-		kinds[c.kind] = append(kinds[c.kind], c)
-		seen++
-		return nil
-	})
-	if err != nil {
-		return seen, err
-	}
+// with them.
+func (x *compaction) compactID(id string, kinds map[nexus.Kind][]oldChange) error {
 	for owner, kind := range map[nexus.Kind]nexus.Kind{nexus.KindTask: "attempt", nexus.KindSession: "session_entry"} {
 		if err := x.compactParts(kinds[kind], kinds[owner]); err != nil {
-			return seen, err
+			return err
 		}
 		delete(kinds, kind)
 	}
 	for kind, changes := range kinds {
 		if l := layouts[kind]; l != nil {
 			if err := x.compactRow(l, id, changes); err != nil {
-				return seen, err
+				return err
 			}
 		}
 	}
-	return seen, nil
+	return nil
 }
 
 // compactParts keeps those attempts or entries that a restore may bring back: of a
@@ -167,11 +177,7 @@ func (x *compaction) compactRow(l *layout, id string, changes []oldChange) error
 // compactStretch makes the changes of a row within a stretch one. It is given what the
 // row was after them, and returns what it was before.
 func (x *compaction) compactStretch(l *layout, id string, changes []oldChange, after image) (before image, err error) {
-	const which = ` FROM history WHERE seq IN (
-			SELECT seq FROM history_rows WHERE id = $1 AND kind = $2 AND seq >= $3 AND seq <= $4
-			UNION ALL
-			SELECT seq FROM history WHERE ` + notIndexed + ` AND id = $1 AND kind = $2 AND seq >= $3 AND seq <= $4)
-		ORDER BY seq`
+	which := " FROM history WHERE seq IN (" + x.seqsOf("id = $1 AND kind = $2 AND seq >= $3 AND seq <= $4") + ") ORDER BY seq"
 	args := []driver.Arg{driver.Text(id), driver.Text(l.kind), driver.Int(changes[0].seq), driver.Int(changes[len(changes)-1].seq)}
 	var first *event
 	var r *restoration
@@ -186,10 +192,10 @@ func (x *compaction) compactStretch(l *layout, id string, changes []oldChange, a
 		r.follow(&e)
 		return nil
 	})
-	if err == nil {
-		err = r.finish(after)
+	if err != nil {
+		return nil, err
 	}
-	if err != nil || len(changes) == 1 {
+	if err := r.finish(after); err != nil || len(changes) == 1 {
 		return r.image, err
 	}
 	rest := changes[1:]
@@ -252,8 +258,13 @@ func (x *compaction) become(l *layout, first *event, before, after image, rest [
 		return e
 	case !slices.ContainsFunc(rest, func(c oldChange) bool { return c.large }):
 		return nil // what follows has the large columns
+	case followsItself(x.conn) && first.large:
+		return nil // it has them whole
 	}
 	e.change = "update"
+	if followsItself(x.conn) { // where no value is kept as a delta
+		return e
+	}
 	for n := range l.columns {
 		if l.columns[n].Large {
 			e.image[n] = shorten(before[n], after[n])
@@ -298,6 +309,9 @@ func (x *compaction) rewrite(l *layout, e *event) error {
 	x.batch.rewritten++
 	if err := x.exec(`UPDATE history SET change = $2, large = 1`+set.String()+` WHERE seq = $1`, args...); err != nil {
 		return err
+	}
+	if followsItself(x.conn) {
+		return nil
 	}
 	const index = `UPDATE history_rows SET large = 1 WHERE id = $1 AND kind = $2 AND seq = $3`
 	return x.exec(index, driver.Text(e.id), driver.Text(l.kind), driver.Int(e.seq))

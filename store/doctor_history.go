@@ -54,7 +54,7 @@ var historyDiagnoses = []diagnosis{
 }
 
 // followsItself reports whether history_rows is a view, as where transactions write
-// side by side.
+// side by side. The history keeps large values whole there, and a row is never replaced.
 func followsItself(c driver.Conn) bool { return c.Dialect().FirstChange != "" }
 
 // historyDiagnosesFor are those that a database can have.

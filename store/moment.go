@@ -162,25 +162,28 @@ func oldestMoment(ctx context.Context, c driver.Conn) (int64, error) {
 
 // checkMoment refuses what the history does not have.
 func checkMoment(ctx context.Context, c driver.Conn, seq int64) error {
-	last, err := lastRecord(ctx, c)
-	if err != nil {
+	const sql = `
+		SELECT coalesce((SELECT max(seq) FROM history), 0), coalesce((SELECT seq FROM history_marks WHERE name = 'forgotten'), 0),
+			EXISTS (SELECT 1 FROM history_marks WHERE name = $1)`
+	var last, oldest int64
+	kept := false
+	err := c.Query(ctx, sql, []driver.Arg{driver.Text(keptMark + strconv.FormatInt(seq, 10))}, func(r driver.Row) error {
+		last, oldest, kept = r.Int(0), r.Int(1), r.Int(2) != 0
+		return nil
+	})
+	switch {
+	case err != nil:
 		return err
-	}
-	if seq < 0 || seq > last {
+	case seq < 0 || seq > last:
 		return &nexus.Error{
 			Code: nexus.CodeNotFound, Message: fmt.Sprintf("the history has no change number %d; the newest is %d", seq, last),
 			Hint: "see nexus history",
 		}
+	case seq < oldest && !kept:
+		return compacted(oldest)
+	default:
+		return nil
 	}
-	oldest, err := oldestMoment(ctx, c)
-	if err != nil || seq >= oldest {
-		return err
-	}
-	kept, err := isKept(ctx, c, seq)
-	if err != nil || kept {
-		return err
-	}
-	return compacted(oldest)
 }
 
 // compacted is the refusal to tell of a moment that was forgotten.

@@ -154,6 +154,9 @@ type survey struct {
 // isFar reports whether so much has changed since that it is cheaper to look for
 // each row than to read it all.
 func (s *survey) isFar(seq int64, project string) (far bool, indexed int64, err error) {
+	if followsItself(s.conn) {
+		return false, 0, nil
+	}
 	last, err := lastRecord(s.ctx, s.conn)
 	if err != nil {
 		return false, 0, err

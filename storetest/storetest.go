@@ -8,7 +8,6 @@ package storetest
 
 import (
 	"context"
-	"slices"
 	"testing"
 	"time"
 
@@ -37,15 +36,9 @@ type (
 
 // Run runs the suite. open returns a new, empty database with the clock that it is
 // given, and closes it in a Cleanup of the test that it is given.
-//
-// without names groups of tests of what the database cannot do yet.
-func Run(t *testing.T, open func(t *testing.T, now func() time.Time) *store.DB, without ...string) {
+func Run(t *testing.T, open func(t *testing.T, now func() time.Time) *store.DB) {
 	t.Helper()
 	run := func(group string, tests map[string]timedTest) {
-		if slices.Contains(without, group) {
-			t.Logf("%s is what this database cannot do yet", group)
-			return
-		}
 		t.Run(group, func(t *testing.T) {
 			t.Parallel()
 			for name, test := range tests {

@@ -124,6 +124,19 @@ func TestBadPostgres(t *testing.T) {
 			6,
 			"nexus: a PostgreSQL database is backed up by PostgreSQL's own programs; run pg_dump --format=custom --schema=kept --file=FILE with the same URL; pg_restore puts it back",
 		},
+		"a repair without a backup": {
+			made("broken", "DROP INDEX idx_tasks_ready"),
+			[]string{"doctor", "--fix"},
+			6,
+			"nexus: a PostgreSQL database is backed up by PostgreSQL's own programs; nothing was changed; run pg_dump --format=custom --schema=broken --file=FILE with the same URL; pg_restore puts it back; then run nexus doctor --fix --no-backup",
+		},
+		"a repair by another than the owner": {
+			strings.Replace(made("hers", "DROP INDEX idx_tasks_ready; GRANT USAGE ON SCHEMA hers TO team; "+
+				"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA hers TO team"), "postgres@", "team:Secret-1@", 1),
+			[]string{"doctor", "--fix", "--no-backup"},
+			26,
+			"nexus: making index idx_tasks_ready of tasks again: the user may not do that: …; nothing was changed; docs/postgres.md lists the rights that suffice",
+		},
 		"a restore": {
 			made("back"),
 			[]string{"restore", "copy"},
@@ -187,6 +200,31 @@ func TestPostgresStandby(t *testing.T) {
 	}
 }
 
+// TestPostgresDoctor breaks what is derived and a part of the schema, and has it mended.
+func TestPostgresDoctor(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Schema(t)
+	run := func(exit int, want string, args ...string) {
+		t.Helper()
+		cmd := nexusOn(url, args...)
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState == nil {
+			t.Fatal(err)
+		}
+		if code := cmd.ProcessState.ExitCode(); code != exit || !strings.Contains(string(out), want) {
+			t.Errorf("%v: exit code %d, want %d, and %q in\n%s", args, code, exit, want, out)
+		}
+	}
+	run(0, "", "project", "create", "Shop", "--id", "p1")
+	run(0, "", "task", "create", "One", "--id", "t1", "--project", "p1")
+	run(0, "All is well.", "doctor", "--deep")
+	run(0, "All is well.", "doctor", "--fix") // which needs no backup for nothing
+	pgtest.Exec(t, url, "UPDATE tasks SET open_dependencies = 7; ALTER TABLE tasks DISABLE TRIGGER USER")
+	run(15, "nexus doctor --fix makes it again", "doctor")
+	run(0, "No backup was made.", "doctor", "--fix", "--no-backup")
+	run(0, "All is well.", "doctor", "--deep")
+}
+
 // wantUnchanged runs the program, which fails in this way and changes nothing.
 func wantUnchanged(t *testing.T, admin, database string, args []string, exit int, line string) {
 	t.Helper()
@@ -210,12 +248,17 @@ func wantUnchanged(t *testing.T, admin, database string, args []string, exit int
 // runNexus runs the program on a database, and returns what it prints on standard
 // error.
 func runNexus(database string, args ...string) (string, error) {
-	cmd := exec.Command("nexus", args...)
-	cmd.Env = append(os.Environ(), "DATABASE_PATH=", "DATABASE_URL="+database, "NEXUS_MIGRATIONS=")
+	cmd := nexusOn(database, args...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	err := cmd.Run()
 	return stderr.String(), err
+}
+
+func nexusOn(database string, args ...string) *exec.Cmd {
+	cmd := exec.Command("nexus", args...)
+	cmd.Env = append(os.Environ(), "DATABASE_PATH=", "DATABASE_URL="+database, "NEXUS_MIGRATIONS=")
+	return cmd
 }
 
 // relations are the tables of all of the databases' schemas with what they count.

@@ -13,14 +13,15 @@ import (
 func (a *app) compactCommand() *cobra.Command {
 	r := nexus.CompactRequest{}
 	cmd := &cobra.Command{
-		Use: "compact", Short: "Forget old history, and make the file smaller", Args: noArgs,
+		Use: "compact", Short: "Forget old history, and give its space back", Args: noArgs,
 		Long: `Forget the history that is older than --keep, and give its space back, while others go on
 reading and writing. What a checkpoint needs stays: each can still be read, verified and
 restored. Of the time before, nothing else can be told or undone any more.
 
 If the command is killed, everything that is promised holds; running it again does the
-rest. Rewriting the file takes as much free space as the file has, and holds writers up
-while it lasts.`,
+rest. Rewriting a file takes as much free space as the file has, and holds writers up while
+it lasts. PostgreSQL's tables are vacuumed instead, which holds nobody up; what is free in
+them is used for what is stored next.`,
 		Example: "  nexus compact\n  nexus compact --keep 168h --dry-run\n  nexus compact --keep 0 --json",
 	}
 	cmd.Flags().DurationVar(&r.Keep, "keep", nexus.KeepHistory, "how long the history stays whole, as in 168h; 0 keeps only what checkpoints need")
@@ -56,9 +57,9 @@ func writeCompaction(out io.Writer, c *nexus.Compaction) error {
 	if c.DryRun {
 		return nil
 	}
-	_, err := fmt.Fprintf(out, "The file has %s, before it had %s.\n", megabytes(c.BytesAfter), megabytes(c.BytesBefore))
+	_, err := fmt.Fprintf(out, "The database has %s, before it had %s.\n", megabytes(c.BytesAfter), megabytes(c.BytesBefore))
 	if c.NotShrunk != "" {
-		_, err = fmt.Fprintf(out, "It was not made smaller: %s. Its free pages are used for what is stored next.\n", c.NotShrunk)
+		_, err = fmt.Fprintf(out, "It was not rewritten: %s. Its free pages are used for what is stored next.\n", c.NotShrunk)
 	}
 	return err
 }

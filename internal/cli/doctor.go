@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -21,7 +23,7 @@ type diagnosed struct {
 }
 
 func (a *app) doctorCommand() *cobra.Command {
-	fix, deep := false, false
+	fix, deep, noBackup := false, false, false
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "Say what is wrong with the database, and put it right", Args: noArgs,
 		Long: `Look for what is not as it should be: damage, what is missing of the schema, rows that
@@ -31,11 +33,14 @@ lost their state. For each it says what is safe to do next. With --deep it also 
 state of each checkpoint from the history, and compares its hash.
 
 With --fix it makes a backup, and then makes again what is missing of the schema, and puts
-right what follows from the rest of the data. What a person has to decide stays as it is. The exit code is 15 while
-something is left.`,
-		Example: "  nexus doctor\n  nexus doctor --fix --json",
+right what follows from the rest of the data: two transactions, each all or nothing. What
+a person has to decide stays as it is. The exit code is 15 while something is left.
+
+PostgreSQL is backed up by its own programs; run pg_dump, and say so with --no-backup.`,
+		Example: "  nexus doctor\n  nexus doctor --fix --json\n  nexus doctor --fix --no-backup",
 	}
 	cmd.Flags().BoolVar(&fix, "fix", false, "make a backup, and put right what can be")
+	cmd.Flags().BoolVar(&noBackup, "no-backup", false, "with --fix, make no backup: there is one")
 	cmd.Flags().BoolVar(&deep, "deep", false, "verify every checkpoint, too")
 	diagnose := func(cmd *cobra.Command, db *store.DB) ([]nexus.Finding, error) {
 		list, err := db.Diagnose(cmd.Context())
@@ -47,6 +52,9 @@ something is left.`,
 		return append(list, checkpoints...), err
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if noBackup && !fix {
+			return usage(cmd, errors.New("--no-backup goes with --fix"))
+		}
 		var d diagnosed
 		err := a.withDB(cmd.Context(), func(db *store.DB) (err error) {
 			if d.Findings, err = diagnose(cmd, db); err != nil {
@@ -55,12 +63,11 @@ something is left.`,
 			if !fix || !slices.ContainsFunc(d.Findings, func(f nexus.Finding) bool { return f.Mendable }) {
 				return nil
 			}
-			path := fmt.Sprintf("%s.backup-doctor-%s", a.path(), a.Now().UTC().Format("20060102T150405Z"))
-			backup, err := db.Backup(cmd.Context(), path, nil)
-			if err != nil {
-				return err
+			if !noBackup {
+				if d.Backup, err = a.backupBeforeFix(cmd.Context(), db); err != nil {
+					return err
+				}
 			}
-			d.Backup = backup.Path
 			before, err := db.Mend(cmd.Context())
 			if err != nil {
 				return err
@@ -89,9 +96,23 @@ something is left.`,
 	return cmd
 }
 
+// backupBeforeFix makes a backup beside the database. What is no file has none, and is
+// mended only by who says that there is another.
+func (a *app) backupBeforeFix(ctx context.Context, db *store.DB) (path string, err error) {
+	path = fmt.Sprintf("%s.backup-doctor-%s", a.path(), a.Now().UTC().Format("20060102T150405Z"))
+	backup, err := db.Backup(ctx, path, nil)
+	var refused *nexus.Error
+	if a.Database.IsURL(a.path()) && errors.As(err, &refused) && refused.Code == nexus.CodeInvalid {
+		refused.Hint = "nothing was changed; " + refused.Hint + "; then run nexus doctor --fix --no-backup"
+	}
+	return backup.Path, err
+}
+
 func (d *diagnosed) write(out io.Writer) error {
 	if d.Backup != "" {
 		fmt.Fprintf(out, "Backed up to %s.\n", oneLine(d.Backup))
+	} else if len(d.Mended) > 0 {
+		fmt.Fprintln(out, "No backup was made.")
 	}
 	rows := [][]string{}
 	list := func(state string, findings []nexus.Finding) {

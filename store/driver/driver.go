@@ -187,8 +187,9 @@ type Shrinker interface {
 	MayShrink(ctx context.Context) error
 
 	// Shrink gives back the space that is not used, all or nothing, while others read;
-	// writers wait. If that takes too long for them, or there is no room for it,
-	// nothing has changed, and why says so.
+	// writers wait. If that takes too long for them, or there is no room for it, or
+	// nobody could even read meanwhile, why says so, and what is not used is used for
+	// what is stored next.
 	Shrink(ctx context.Context) (why string, err error)
 }
 
