@@ -42,6 +42,10 @@ type DB interface {
 	// Ping returns nil if the database answers.
 	Ping(ctx context.Context) error
 
+	// Identity tells the database from all others, and is the same for all who have it
+	// open, by whatever path or URL, as far as that can be known.
+	Identity(ctx context.Context) (string, error)
+
 	// Health looks the database over, which takes time in proportion to the
 	// data. With deep, it also compares indexes with tables and follows every
 	// foreign key.
@@ -87,6 +91,12 @@ type Conn interface {
 
 	// Dialect says what is particular to the SQL of this database.
 	Dialect() Dialect
+}
+
+// Copier is a Conn that has a faster way to store many rows than one by one.
+type Copier interface {
+	// Copy stores rows in a table, as INSERT does, with all that follows from it.
+	Copy(ctx context.Context, table string, columns []string, rows [][]Arg) error
 }
 
 // Dialect is where the SQL of one database differs from that of another. The zero
