@@ -225,7 +225,8 @@ type Loader struct {
 	follow   []followed
 	newest   int64 // of the loaded history; 0 if there is none
 	deltas   []loadedDelta
-	exact    bool // the history is to be what is loaded, also if that is nothing
+	exact    bool // see exactly
+	bulk     driver.Bulk
 }
 
 // followed is a row of a table whose columns triggers change when tasks come.

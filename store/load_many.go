@@ -10,16 +10,10 @@ import (
 	"github.com/seed-c8812374/nexus/store/driver"
 )
 
-// InsertMany stores rows of a table, which are not used afterwards. It is [Loader.Insert]
-// for many, in whatever way the database does that best. Differences between large values of the history are left
-// out where the database does not keep such; see setWhole.
+// InsertMany stores rows of a table, which must not be used afterwards. It is Insert
+// for many, in whatever way is best for the database, and leaves differences between
+// large values of the history out where that has none; see setWhole.
 func (l *Loader) InsertMany(ctx context.Context, table *ContentTable, columns []string, rows [][]driver.Arg) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	if err := l.prepareHistory(ctx, table.Name); err != nil {
-		return err
-	}
 	if table.Name == historyTable && l.keepsWhole() {
 		leaveOutDeltas(columns, rows)
 	}
@@ -28,23 +22,49 @@ func (l *Loader) InsertMany(ctx context.Context, table *ContentTable, columns []
 			return err
 		}
 	}
-	if err := l.storeMany(ctx, table, columns, rows); err != nil {
-		return err
+	if l.bulk != nil {
+		return l.bulk.Copy(ctx, table.Name, columns, rows)
 	}
 	for _, row := range rows {
-		l.inserted(table, columns, row)
+		if err := l.Insert(ctx, table, columns, row); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func (l *Loader) storeMany(ctx context.Context, table *ContentTable, columns []string, rows [][]driver.Arg) error {
-	if c, can := l.conn.(driver.Copier); can {
-		return c.Copy(ctx, table.Name, columns, rows)
-	}
-	sql := l.insertSQL(table, columns)
-	for _, row := range rows {
-		if _, err := l.conn.Exec(ctx, sql, row...); err != nil {
+// exactly runs fn, which loads all that another database has, its history included, and
+// then finishes: what is here is what was there. Where it can, the database does without
+// triggers meanwhile, because one row at a time they take too long.
+func (l *Loader) exactly(ctx context.Context, fn func() error) error {
+	l.exact = true
+	bulk, can := l.conn.(driver.Bulk)
+	if !can {
+		if err := fn(); err != nil {
 			return err
+		}
+		return l.Finish(ctx)
+	}
+	l.bulk = bulk
+	l.end.operation.silent = true
+	return bulk.WithoutTriggers(ctx, func() error {
+		if err := fn(); err != nil {
+			return err
+		}
+		return l.deriveAll(ctx)
+	})
+}
+
+// deriveAll makes of the rows what triggers would have made of them.
+func (l *Loader) deriveAll(ctx context.Context) error {
+	for _, d := range diagnoses {
+		if !d.derived {
+			continue
+		}
+		for _, sql := range d.mend {
+			if _, err := l.conn.Exec(ctx, sql); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

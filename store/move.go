@@ -53,9 +53,11 @@ func Move(ctx context.Context, from, to *DB, progress func(done, total int)) (*M
 		if err != nil {
 			return err
 		}
-		loader.exact = true
 		m = &move{ctx: ctx, target: tx, loader: loader, progress: progress}
-		return m.run(from)
+		if err := loader.exactly(ctx, func() error { return m.load(from) }); err != nil {
+			return err
+		}
+		return m.verify()
 	})
 	if err != nil {
 		return nil, err
@@ -138,8 +140,8 @@ type moveBatch struct {
 	whole *wholeValues
 }
 
-// run reads the source on a goroutine of its own, so that both databases work at a time.
-func (m *move) run(from *DB) error {
+// load reads the source on a goroutine of its own, so that both databases work at a time.
+func (m *move) load(from *DB) error {
 	ctx, stop := context.WithCancel(m.ctx)
 	defer stop()
 	batches := make(chan moveBatch, batchesAhead)
@@ -155,12 +157,6 @@ func (m *move) run(from *DB) error {
 	}
 	if readErr := <-read; err == nil {
 		err = readErr
-	}
-	if err == nil {
-		err = m.loader.Finish(m.ctx)
-	}
-	if err == nil {
-		err = m.verify()
 	}
 	return err
 }

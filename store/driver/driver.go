@@ -93,10 +93,16 @@ type Conn interface {
 	Dialect() Dialect
 }
 
-// Copier is a Conn that has a faster way to store many rows than one by one.
-type Copier interface {
-	// Copy stores rows in a table, as INSERT does, with all that follows from it.
+// Bulk is a Conn that can store many rows much faster than one by one.
+type Bulk interface {
+	// Copy stores rows in a table.
 	Copy(ctx context.Context, table string, columns []string, rows [][]Arg) error
+
+	// WithoutTriggers runs fn, in which no trigger runs: nothing follows from what it
+	// stores, unless it does that itself. Foreign keys hold. Afterwards numbers that the
+	// database gives go on after the highest that were stored. The user must own the
+	// tables.
+	WithoutTriggers(ctx context.Context, fn func() error) error
 }
 
 // Dialect is where the SQL of one database differs from that of another. The zero
