@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/internal/pgtest"
@@ -116,4 +117,65 @@ func rows(export []byte) []string {
 		list = append(list, string(line))
 	}
 	return list
+}
+
+// TestMoveWalk moves random databases from SQLite to PostgreSQL and from there to SQLite
+// again, which then exports the same bytes; what it is good for goes on in each.
+func TestMoveWalk(t *testing.T) {
+	t.Parallel()
+	walkMoves(t, false)
+}
+
+// TestMoveCompactedWalk is that of databases that have forgotten something. Of those the
+// history may be kept in another way at the end, but says the same.
+func TestMoveCompactedWalk(t *testing.T) {
+	t.Parallel()
+	walkMoves(t, true)
+}
+
+func walkMoves(t *testing.T, compacting bool) {
+	ctx, clock := t.Context(), storetest.NewClock()
+	openFile := func(t interface{ TempDir() string }) *store.DB {
+		db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "nexus.db"), &sqlite.Options{Now: clock.Now, NoSync: true})
+		if err != nil {
+			panic(err)
+		}
+		return db
+	}
+	pgtest.URL(t) // or skip
+	source := openFile(t)
+	t.Cleanup(func() { fatal(t, source.Close()) })
+	moves := 0
+	storetest.WalkMoves(t, source, clock, compacting, func(rt *rapid.T) []*store.DB {
+		moves++
+		server := openSchema(t, pgtest.Schema(t), func(o *postgres.Options) { o.Now = clock.Now })
+		back := openFile(t)
+		t.Cleanup(func() { fatal(t, back.Close()) })
+		var moved [2]*store.Moved
+		for i, pair := range [][2]*store.DB{{source, server}, {server, back}} {
+			var err error
+			if moved[i], err = store.Move(ctx, pair[0], pair[1], nil); err != nil {
+				rt.Fatalf("move %d: %v", i, err)
+			}
+		}
+		if diff := cmp.Diff(moved[0], moved[1]); diff != "" {
+			rt.Fatalf("there and back (-there +back):\n%s", diff)
+		}
+		was, is := exportOf(t, source), exportOf(t, back)
+		if !compacting && !bytes.Equal(was, is) {
+			rt.Fatalf("the export is another (-was +is):\n%s", cmp.Diff(rows(was), rows(is)))
+		}
+		return []*store.DB{server, back}
+	})
+	if moves < 3 {
+		t.Errorf("there were only %d moves", moves)
+	}
+}
+
+func exportOf(t *testing.T, db *store.DB) []byte {
+	t.Helper()
+	var text bytes.Buffer
+	_, err := jsonl.Export(t.Context(), db, &text, nil)
+	fatal(t, err)
+	return text.Bytes()
 }
