@@ -2,9 +2,13 @@ package postgres_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -178,4 +182,155 @@ func exportOf(t *testing.T, db *store.DB) []byte {
 	_, err := jsonl.Export(t.Context(), db, &text, nil)
 	fatal(t, err)
 	return text.Bytes()
+}
+
+// TestMoveBesideWriters moves a database that others are writing to. What arrives is of one
+// moment: that of its newest change.
+func TestMoveBesideWriters(t *testing.T) {
+	t.Parallel()
+	file, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "a.db"), nil)
+	fatal(t, err)
+	t.Cleanup(func() { fatal(t, file.Close()) })
+	server := openSchema(t, pgtest.Schema(t), func(o *postgres.Options) { o.Now = time.Now })
+	for name, source := range map[string]*store.DB{"of a file": file, "of a server": server} {
+		t.Run(name, func(t *testing.T) { // not beside each other
+			moveBesideWriters(t, source)
+		})
+	}
+}
+
+func moveBesideWriters(t *testing.T, source *store.DB) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	fatal(t, newProject(ctx, &source.Services, "p"))
+	var wrote atomic.Int64
+	var writers sync.WaitGroup
+	for w := range 2 {
+		writers.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				err := source.InTx(background, func(tx *store.Tx) error { // two tasks, or none
+					return tx.Tasks.CreateMany(background, []*nexus.Task{
+						{ID: fmt.Sprintf("a-%d-%d", w, i), ProjectID: "p", Name: "n"},
+						{ID: fmt.Sprintf("b-%d-%d", w, i), ProjectID: "p", Name: "n"},
+					})
+				})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				wrote.Add(1)
+			}
+		})
+	}
+	for wrote.Load() < 100 {
+		runtime.Gosched()
+	}
+	file, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "b.db"), nil)
+	fatal(t, err)
+	defer file.Close()
+	for _, target := range []*store.DB{file, openSchema(t, pgtest.Schema(t), nil)} {
+		before := wrote.Load()
+		_, err := store.Move(ctx, source, target, nil)
+		fatal(t, err)
+		if wrote.Load() == before {
+			t.Error("nobody wrote meanwhile")
+		}
+		last, err := target.LastChange(ctx)
+		fatal(t, err)
+		list := func(s store.Services) []nexus.Task {
+			t.Helper()
+			tasks, err := s.Tasks.List(ctx, nexus.TaskFilter{})
+			fatal(t, err)
+			return tasks
+		}
+		is := list(target.Services)
+		if diff := cmp.Diff(list(source.AsOf(last).Services), is); diff != "" {
+			t.Errorf("it is not what the source was (-source +target):\n%s", diff)
+		}
+		if len(is)%2 != 0 || int64(len(is)) < 2*before {
+			t.Errorf("%d tasks have arrived; %d pairs were stored before", len(is), before)
+		}
+	}
+	stop()
+	writers.Wait()
+}
+
+// TestMoveCut breaks the connection in the middle. If it was to the target, the move begins
+// again, for as long as it is patient; if it was to the source, it fails. The target is
+// whole or empty, and is whole after another move.
+func TestMoveCut(t *testing.T) {
+	t.Parallel()
+	ctx, server := t.Context(), pgtest.URL(t)
+	newFile := func() *store.DB {
+		db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "a.db"), nil)
+		fatal(t, err)
+		t.Cleanup(func() { fatal(t, db.Close()) })
+		return db
+	}
+	source := newFile()
+	fatal(t, newProject(ctx, &source.Services, "p"))
+	tasks := make([]*nexus.Task, 5000)
+	for i := range tasks {
+		tasks[i] = &nexus.Task{ID: fmt.Sprint("t", i), ProjectID: "p", Name: "n", Description: strings.Repeat("long ", 50)}
+	}
+	fatal(t, source.Tasks.CreateMany(ctx, tasks))
+	onServer := pgtest.Schema(t)
+	_, err := store.Move(ctx, source, openSchema(t, onServer, nil), nil)
+	fatal(t, err)
+
+	// away breaks connections after so many bytes, as often as it is told.
+	away := func(times int64) string {
+		var passed, cuts atomic.Int64
+		cuts.Store(times)
+		proxy := pgtest.NewProxy(t, server, func(_ bool, piece []byte) ([]byte, bool) {
+			if passed.Add(int64(len(piece))) < 1<<20 {
+				return piece, true
+			}
+			passed.Store(0)
+			return piece, cuts.Add(-1) < 0
+		})
+		return proxy.URL(server)
+	}
+	impatient := func(o *postgres.Options) { o.Patience = time.Second }
+	count := func(db *store.DB) int64 {
+		t.Helper()
+		n, err := db.Tasks.Count(ctx, nexus.TaskFilter{})
+		fatal(t, err)
+		return n
+	}
+
+	most := 0
+	again := false
+	target := openSchema(t, pgtest.SchemaOf(t, away(1)), nil)
+	_, err = store.Move(ctx, source, target, func(done, _ int) {
+		again = again || done < most
+		most = max(most, done)
+	})
+	fatal(t, err)
+	if !again || count(target) != int64(len(tasks)) {
+		t.Errorf("began again: %v; %d tasks have arrived", again, count(target))
+	}
+
+	schema := pgtest.SchemaOf(t, away(1<<40))
+	_, err = store.Move(ctx, source, openSchema(t, schema, impatient), nil)
+	wantCode(t, err, nexus.CodeOffline)
+	direct := openSchema(t, pgtest.With(server, "schema", pgtest.Param(schema, "schema")), nil)
+	if n := count(direct); n != 0 {
+		t.Errorf("%d tasks have arrived", n)
+	}
+	_, err = store.Move(ctx, source, direct, nil)
+	fatal(t, err)
+
+	file := newFile()
+	broken := openSchema(t, pgtest.With(away(1), "schema", pgtest.Param(onServer, "schema")), nil)
+	_, err = store.Move(ctx, broken, file, nil)
+	wantCode(t, err, nexus.CodeOffline)
+	if n := count(file); n != 0 {
+		t.Errorf("%d tasks have arrived", n)
+	}
+	_, err = store.Move(ctx, broken, file, nil)
+	fatal(t, err)
+	if n := count(file); n != int64(len(tasks)) {
+		t.Errorf("%d tasks have arrived", n)
+	}
 }

@@ -237,11 +237,15 @@ type followed struct {
 
 // NewLoader returns a loader, unless the database holds rows already.
 func (tx *Tx) NewLoader(ctx context.Context) (*Loader, error) {
+	return tx.newLoader(ctx, "the database")
+}
+
+func (tx *Tx) newLoader(ctx context.Context, called string) (*Loader, error) {
 	contents, err := tx.Contents(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := contents.checkEmpty(); err != nil {
+	if err := contents.checkEmpty(called); err != nil {
 		return nil, err
 	}
 	// What was searched before knows another history.
@@ -254,7 +258,7 @@ func (tx *Tx) NewLoader(ctx context.Context) (*Loader, error) {
 }
 
 // checkEmpty refuses a database that holds rows.
-func (c *Contents) checkEmpty() error {
+func (c *Contents) checkEmpty(called string) error {
 	var full []string
 	for _, t := range c.Tables {
 		if t.Rows > 0 && (t.Name != "history" || len(full) == 0) { // which has something of all others
@@ -263,7 +267,7 @@ func (c *Contents) checkEmpty() error {
 	}
 	if len(full) > 0 {
 		return &nexus.Error{
-			Code: nexus.CodeExists, Message: "the database is not empty: it has rows of " + strings.Join(full, ", "),
+			Code: nexus.CodeExists, Message: called + " is not empty: it has rows of " + strings.Join(full, ", "),
 			Hint: "nothing was changed; name a new database",
 		}
 	}

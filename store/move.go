@@ -49,7 +49,7 @@ func Move(ctx context.Context, from, to *DB, progress func(done, total int)) (*M
 	}
 	var m *move
 	err := to.InTx(ctx, func(tx *Tx) error {
-		loader, err := tx.NewLoader(ctx)
+		loader, err := tx.newLoader(ctx, "the target")
 		if err != nil {
 			return err
 		}
@@ -73,12 +73,18 @@ func checkDifferent(ctx context.Context, from, to *DB) error {
 	}
 	target, err := to.Identity(ctx)
 	if err == nil && source == target {
-		err = &nexus.Error{
-			Code: nexus.CodeInvalid, Message: "the source and the target are the same database",
-			Hint: "nothing was changed; name another target",
-		}
+		return SameDatabase()
 	}
 	return err
+}
+
+// SameDatabase is the error of [Move] for a source and a target that are one database. A
+// file under two names is better not even opened twice.
+func SameDatabase() error {
+	return &nexus.Error{
+		Code: nexus.CodeInvalid, Message: "the source and the target are the same database",
+		Hint: "nothing was changed; name another target",
+	}
 }
 
 // Movable says what [Move] would store: the tables and how many rows the source has of
@@ -109,7 +115,7 @@ func MayMove(ctx context.Context, from, to *DB) error {
 		if err != nil {
 			return err
 		}
-		return contents.checkEmpty()
+		return contents.checkEmpty("the target")
 	})
 }
 

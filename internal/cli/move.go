@@ -75,6 +75,9 @@ func (a *app) move(ctx context.Context, from, to string, dryRun bool) (m *store.
 	source.Path, source.ReadOnly, source.Migrations = from, true, ""
 	target := a.settings()
 	target.Path = to
+	if sameFile(from, to) {
+		return nil, store.SameDatabase()
+	}
 	err = a.with(ctx, source, func(source *store.DB) error {
 		if !dryRun {
 			return a.with(ctx, target, func(target *store.DB) error {
@@ -88,6 +91,13 @@ func (a *app) move(ctx context.Context, from, to string, dryRun bool) (m *store.
 		return a.checkTarget(ctx, target, source)
 	})
 	return m, err
+}
+
+// sameFile reports whether two paths are of one file.
+func sameFile(one, other string) bool {
+	a, err := os.Stat(one)
+	b, otherErr := os.Stat(other)
+	return err == nil && otherErr == nil && os.SameFile(a, b)
 }
 
 // checkTarget refuses, without changing anything, what Move would refuse: a target that is
@@ -104,25 +114,25 @@ func (a *app) checkTarget(ctx context.Context, target Settings, source *store.DB
 	return a.with(ctx, target, func(target *store.DB) error { return store.MayMove(ctx, source, target) })
 }
 
-// writeMoved prints what a move has done. The tables are compared: each line is true of
-// both databases.
+// writeMoved prints what a move has done: each table as it was read from the source, and
+// from the target.
 func writeMoved(out io.Writer, m *moved) error {
-	header := []string{"TABLE", "ROWS", "SHA-256 OF THE SOURCE", "OF THE TARGET"}
-	if m.DryRun {
-		header = header[:2]
-	}
+	did, header, total := "Moved", []string{"TABLE", "IN", "ROWS", "SHA-256"}, int64(0)
 	var rows [][]string
-	total := int64(0)
 	for _, t := range m.Tables {
 		total += t.Source.Rows
-		rows = append(rows, []string{t.Name, fmt.Sprint(t.Source.Rows), t.Source.SHA256, t.Target.SHA256}[:len(header)])
+		if m.DryRun {
+			rows = append(rows, []string{t.Name, fmt.Sprint(t.Source.Rows)})
+			continue
+		}
+		rows = append(rows, []string{t.Name, "source", fmt.Sprint(t.Source.Rows), t.Source.SHA256},
+			[]string{"", "target", fmt.Sprint(t.Target.Rows), t.Target.SHA256})
+	}
+	if m.DryRun {
+		did, header = "Would move", []string{"TABLE", "ROWS"}
 	}
 	if err := table(out, header, rows); err != nil {
 		return err
-	}
-	did := "Moved"
-	if m.DryRun {
-		did = "Would move"
 	}
 	_, err := fmt.Fprintf(out, "%s %s from %s to %s.\n", did, counted(total, "row"), oneLine(m.From), oneLine(m.To))
 	return err
