@@ -10,18 +10,9 @@ import (
 	"github.com/seed-c8812374/nexus/store/driver"
 )
 
-// InsertMany stores rows of a table, which must not be used afterwards. It is Insert
-// for many, in whatever way is best for the database, and leaves differences between
-// large values of the history out where that has none; see setWhole.
-func (l *Loader) InsertMany(ctx context.Context, table *ContentTable, columns []string, rows [][]driver.Arg) error {
-	if table.Name == historyTable && l.keepsWhole() {
-		leaveOutDeltas(columns, rows)
-	}
-	if l.conn.Dialect().OnlyUTF8 {
-		if err := checkFits(table, columns, rows); err != nil {
-			return err
-		}
-	}
+// insertMany stores rows of a table, which must not be used afterwards. It is Insert
+// for many, in whatever way is best for the database.
+func (l *Loader) insertMany(ctx context.Context, table *ContentTable, columns []string, rows [][]driver.Arg) error {
 	if l.bulk != nil {
 		return l.bulk.Copy(ctx, table.Name, columns, rows)
 	}
@@ -74,6 +65,8 @@ func (l *Loader) deriveAll(ctx context.Context) error {
 // large values, but always all of them.
 func (l *Loader) keepsWhole() bool { return l.conn.Dialect().FirstChange != "" }
 
+// leaveOutDeltas takes the differences between large values out of rows of the history;
+// see setWhole.
 func leaveOutDeltas(columns []string, rows [][]driver.Arg) {
 	change, first := slices.Index(columns, "change"), slices.Index(columns, "v1")
 	for _, row := range rows {
@@ -131,7 +124,10 @@ func (l *Loader) indexMoved(ctx context.Context) error {
 }
 
 // checkFits refuses what a database with types would refuse, or make something else of.
-func checkFits(table *ContentTable, columns []string, rows [][]driver.Arg) error {
+func (l *Loader) checkFits(table *ContentTable, columns []string, rows [][]driver.Arg) error {
+	if !l.conn.Dialect().OnlyUTF8 {
+		return nil
+	}
 	types := make([]string, len(columns))
 	for _, c := range slices.Concat(table.Columns, table.Added) {
 		if i := slices.Index(columns, c.Name); i >= 0 {

@@ -297,17 +297,33 @@ func (m *move) store(batches <-chan moveBatch) error {
 				return err
 			}
 		}
-		var err error
-		if b.whole != nil {
-			err = m.loader.setWhole(m.ctx, b.whole)
-		} else {
-			err = m.loader.InsertMany(m.ctx, target, source.Names(), b.rows)
-		}
-		if err != nil {
-			return movingFailed(err, source.Name)
+		if err := m.storeBatch(target, source.Names(), &b); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func (m *move) storeBatch(target *ContentTable, columns []string, b *moveBatch) error {
+	if b.whole != nil {
+		return m.loader.setWhole(m.ctx, b.whole)
+	}
+	if target.Name == historyTable && m.loader.keepsWhole() {
+		leaveOutDeltas(columns, b.rows)
+	}
+	if err := m.loader.checkFits(target, columns, b.rows); err != nil {
+		return err
+	}
+	err := m.loader.insertMany(m.ctx, target, columns, b.rows)
+	switch nexus.CodeOf(err) {
+	case nexus.CodeExists, nexus.CodeReference, nexus.CodeInvalid:
+		return &nexus.Error{
+			Code: nexus.CodeInvalid, Message: "the target cannot hold a row of " + target.Name,
+			Hint: "nothing was moved; nexus doctor says what is wrong with the source", Err: err,
+		}
+	default:
+		return err
+	}
 }
 
 // prepare gives the table of the target the columns that others have added to that of
@@ -337,19 +353,6 @@ func (m *move) prepare(source *ContentTable) (*ContentTable, error) {
 		}
 	}
 	return target, nil
-}
-
-// movingFailed says of which table rows were refused.
-func movingFailed(err error, table string) error {
-	switch nexus.CodeOf(err) {
-	case nexus.CodeExists, nexus.CodeReference, nexus.CodeInvalid, nexus.CodeInternal:
-		return &nexus.Error{
-			Code: nexus.CodeInvalid, Message: "the target cannot hold a row of " + table,
-			Hint: "nothing was moved; nexus doctor says what is wrong with the source", Err: err,
-		}
-	default:
-		return err
-	}
 }
 
 // verify reads the target, and compares it with what was read from the source.
