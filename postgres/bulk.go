@@ -36,11 +36,18 @@ func (c *conn) Copy(ctx context.Context, table string, columns []string, rows []
 	return c.failed(ctx, err)
 }
 
+// bulkIdle is how long a bulk load may pause.
+const bulkIdle = time.Hour
+
 // WithoutTriggers implements driver.Bulk. Others who write wait until the transaction
 // ends, and if it is undone, the triggers have never been off.
 func (c *conn) WithoutTriggers(ctx context.Context, fn func() error) error {
 	names, err := tableNames(ctx, c)
 	if err != nil {
+		return err
+	}
+	// Where the rows come from, others may be read for longer than that meanwhile.
+	if _, err := c.Exec(ctx, "SET LOCAL idle_in_transaction_session_timeout = "+milliseconds(bulkIdle)); err != nil {
 		return err
 	}
 	alter := func(how string) error {
@@ -59,6 +66,12 @@ func (c *conn) WithoutTriggers(ctx context.Context, fn func() error) error {
 	}
 	if err := alter("ENABLE"); err != nil {
 		return err
+	}
+	// Until the server does so by itself, it would plan as if the tables were empty.
+	for _, name := range names {
+		if _, err := c.Exec(ctx, "ANALYZE "+quoteName(name)); err != nil {
+			return err
+		}
 	}
 	return c.continueNumbers(ctx)
 }
