@@ -83,16 +83,17 @@ func (c *conn) continueNumbers(ctx context.Context) error {
 		JOIN pg_namespace n ON n.oid = t.relnamespace
 		JOIN pg_attribute a ON a.attrelid = t.oid AND a.attidentity <> '' AND NOT a.attisdropped
 		WHERE ` + ofSchema + ` AND t.relkind = 'r'`
-	var statements []string
+	type identity struct{ table, column, sequence string }
+	var all []identity
 	err := c.Query(ctx, identities, nil, func(r driver.Row) error {
-		table, column, sequence := quoteName(r.Text(0)), quoteName(r.Text(1)), r.Text(2)
-		statements = append(statements, "SELECT setval('"+strings.ReplaceAll(sequence, "'", "''")+"', max("+column+")) FROM "+table+
-			" HAVING max("+column+") > (SELECT last_value FROM "+sequence+")")
+		all = append(all, identity{quoteName(r.Text(0)), quoteName(r.Text(1)), r.Text(2)})
 		return nil
 	})
-	for _, sql := range statements {
+	for _, i := range all {
 		if err == nil {
-			err = c.Query(ctx, sql, nil, nil)
+			sql := "SELECT setval($1::TEXT::REGCLASS, max(" + i.column + ")) FROM " + i.table +
+				" HAVING max(" + i.column + ") > (SELECT last_value FROM " + i.sequence + ")"
+			err = c.Query(ctx, sql, []driver.Arg{driver.Text(i.sequence)}, nil)
 		}
 	}
 	return err

@@ -21,6 +21,7 @@ import (
 	"github.com/seed-c8812374/nexus/postgres"
 	"github.com/seed-c8812374/nexus/sqlite"
 	"github.com/seed-c8812374/nexus/store"
+	"github.com/seed-c8812374/nexus/store/driver"
 	"github.com/seed-c8812374/nexus/storetest"
 )
 
@@ -332,5 +333,86 @@ func TestMoveCut(t *testing.T) {
 	fatal(t, err)
 	if n := count(file); n != int64(len(tasks)) {
 		t.Errorf("%d tasks have arrived", n)
+	}
+}
+
+// TestMoveColumns takes the columns that other programs have added there and back, with
+// what is in them.
+func TestMoveColumns(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	newFile := func() *store.DB {
+		db, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "a.db"), nil)
+		fatal(t, err)
+		t.Cleanup(func() { fatal(t, db.Close()) })
+		return db
+	}
+	source, back := newFile(), newFile()
+	fatal(t, newProject(ctx, &source.Services, "p"))
+	fatal(t, source.InTx(ctx, func(tx *store.Tx) error {
+		for _, sql := range []string{
+			`ALTER TABLE projects ADD COLUMN owner VARCHAR(20) NOT NULL DEFAULT 'it''s'`, `ALTER TABLE projects ADD COLUMN n INTEGER DEFAULT 5`,
+			`ALTER TABLE projects ADD COLUMN "odd ""name" REAL`, `UPDATE projects SET "odd ""name" = 1.5, n = 7`,
+		} {
+			if _, err := tx.Exec(ctx, sql); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	server := openSchema(t, pgtest.Schema(t), nil)
+	_, err := store.Move(ctx, source, server, nil)
+	fatal(t, err)
+	_, err = store.Move(ctx, server, back, nil)
+	fatal(t, err)
+	if diff := cmp.Diff(rows(exportOf(t, source)), rows(exportOf(t, back))); diff != "" {
+		t.Errorf("there and back it is another (-was +is):\n%s", diff)
+	}
+	fatal(t, newProject(ctx, &back.Services, "later"))
+	for _, db := range []*store.DB{server, back} {
+		fatal(t, db.View(ctx, func(tx *store.Tx) error {
+			return tx.Query(ctx, `SELECT owner, n, "odd ""name" FROM projects WHERE id = 'p'`, nil, func(r driver.Row) error {
+				if r.Text(0) != "it's" || r.Int(1) != 7 || r.Float(2) != 1.5 {
+					t.Errorf("there is %q, %d, %v", r.Text(0), r.Int(1), r.Float(2))
+				}
+				return nil
+			})
+		}))
+	}
+}
+
+// TestMoveLongHistory moves large texts that have changed a little, again and again: each
+// is told by the one after it, and none is lost on the way.
+func TestMoveLongHistory(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	source, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "a.db"), &sqlite.Options{NoSync: true})
+	fatal(t, err)
+	t.Cleanup(func() { fatal(t, source.Close()) })
+	fatal(t, newProject(ctx, &source.Services, "p"))
+	const sessions, changes = 180, 4
+	long := strings.Repeat("said before, ", 8000) // of all sessions more than is remembered at a time
+	for n := range changes {
+		for s := range sessions {
+			id := fmt.Sprint("s", s)
+			data := nexus.JSON(fmt.Sprintf(`{"said":"%s %d"}`, long, n))
+			if n == 0 {
+				fatal(t, source.Sessions.Create(ctx, &nexus.Session{ID: id, ProjectID: "p", Type: "planning", Data: data}))
+				continue
+			}
+			_, err := source.Sessions.Update(ctx, id, nexus.SessionUpdate{Data: &data})
+			fatal(t, err)
+		}
+	}
+	server := openSchema(t, pgtest.Schema(t), nil)
+	_, err = store.Move(ctx, source, server, nil)
+	fatal(t, err)
+	back, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "b.db"), &sqlite.Options{NoSync: true})
+	fatal(t, err)
+	t.Cleanup(func() { fatal(t, back.Close()) })
+	_, err = store.Move(ctx, server, back, nil)
+	fatal(t, err)
+	if was, is := exportOf(t, source), exportOf(t, back); !bytes.Equal(was, is) {
+		t.Errorf("there and back it is another: %d bytes, were %d", len(is), len(was))
 	}
 }
