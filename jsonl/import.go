@@ -10,7 +10,6 @@ import (
 	"io"
 	"maps"
 	"math"
-	"regexp"
 	"slices"
 
 	"github.com/seed-c8812374/nexus"
@@ -232,13 +231,6 @@ func (i *importer) readHeader() error {
 	return i.addColumns(root)
 }
 
-// What the type and the default of a column may be: they become a part of the schema.
-var (
-	columnType    = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*( [A-Za-z_][A-Za-z0-9_]*)*( ?\( ?[0-9]+ ?(, ?[0-9]+ ?)?\))?)?$`)
-	columnDefault = regexp.MustCompile(`^([+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?|[xX]?'([^'\x00]|'')*'|(?i:null|true|false|current_(time|date|timestamp)))?$`)
-	constraint    = regexp.MustCompile(`(?i)\b(primary|unique|check|references|collate|generated|as|constraint|default|not|null|on)\b`)
-)
-
 // addColumns adds the columns that other programs had added.
 func (i *importer) addColumns(root *jsontree.Node) error {
 	for _, name := range slices.Sorted(maps.Keys(i.header.Columns)) {
@@ -252,7 +244,7 @@ func (i *importer) addColumns(root *jsontree.Node) error {
 			if slices.Contains(table.Names(), c.Name) {
 				continue // it is there already
 			}
-			if c.Name == "" || !columnType.MatchString(c.Type) || constraint.MatchString(c.Type) || !columnDefault.MatchString(c.Default) {
+			if !store.IsPlain(driver.Column(c)) {
 				i.problem(root, field, "is not a plain column with a plain default; add it to the new database first")
 				continue
 			}

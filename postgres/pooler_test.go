@@ -1,13 +1,16 @@
 package postgres_test
 
 import (
+	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"testing"
 
 	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/internal/pgtest"
 	"github.com/seed-c8812374/nexus/postgres"
+	"github.com/seed-c8812374/nexus/sqlite"
 	"github.com/seed-c8812374/nexus/store"
 	"github.com/seed-c8812374/nexus/storetest"
 )
@@ -60,6 +63,12 @@ func TestPooler(t *testing.T) {
 		fatal(t, storetest.CheckDerived(t.Context(), db))
 		err = db.View(t.Context(), func(tx *store.Tx) error { return newProject(t.Context(), &tx.Services, "late") })
 		wantCode(t, err, nexus.CodeReadOnly)
+		file, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "a.db"), nil)
+		fatal(t, err)
+		_, err = store.Move(t.Context(), db, file, nil)
+		fatal(t, err)
+		_, err = store.Move(t.Context(), file, openSchema(t, pgtest.With(pooler, "schema", "moved "+schema), nil), nil)
+		fatal(t, errors.Join(err, file.Close()))
 		_, err = postgres.MigrateDown(t.Context(), pgtest.With(pooler, "schema", schema), nil, true)
 		fatal(t, err)
 	}

@@ -152,6 +152,19 @@ func (d *db) Ping(ctx context.Context) error {
 	})
 }
 
+// Identity implements driver.DB.
+func (d *db) Identity(ctx context.Context) (identity string, err error) {
+	const sql = `
+		SELECT (SELECT system_identifier FROM pg_control_system()), (SELECT oid FROM pg_database WHERE datname = current_database())`
+	err = d.Read(ctx, func(c driver.Conn) error {
+		return c.Query(ctx, sql, nil, func(r driver.Row) error {
+			identity = "postgres " + r.Text(0) + " " + r.Text(1) + " " + d.schema
+			return nil
+		})
+	})
+	return identity, err
+}
+
 // Backup implements driver.DB: a database is backed up by PostgreSQL's own programs.
 func (d *db) Backup(context.Context, string, func(done, total int64)) (driver.Backup, error) {
 	if d.isClosed() {

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"regexp"
 	"strings"
 
 	"github.com/seed-c8812374/nexus/internal/migration"
@@ -44,6 +45,9 @@ func (d *db) Tables(ctx context.Context) (tables []string, err error) {
 	return tables, err
 }
 
+// literal is a default that is a literal, which the server shows with its type.
+var literal = regexp.MustCompile(`^('(?:[^']|'')*')::[a-z ]+(?:\([0-9, ]+\))?$`)
+
 // Catalog implements driver.Conn.
 func (c *conn) Catalog(ctx context.Context) (catalog driver.Catalog, err error) {
 	ran, err := applied(ctx, c, ownMigrations())
@@ -71,7 +75,7 @@ func (c *conn) Catalog(ctx context.Context) (catalog driver.Catalog, err error) 
 		table := &catalog.Tables[len(catalog.Tables)-1]
 		table.Columns = append(table.Columns, driver.Column{
 			Name: r.Text(1), Type: strings.ToUpper(r.Text(2)), NotNull: r.Int(3) != 0,
-			Default: strings.TrimSuffix(r.Text(4), "::text"),
+			Default: literal.ReplaceAllString(r.Text(4), "$1"),
 		})
 		return nil
 	})

@@ -47,12 +47,8 @@ func (c *conn) prepare(ctx context.Context, sql string) (*pgconn.StatementDescri
 		return nil, nil
 	}
 	// A failure ends the transaction, so the savepoint must be there before.
-	if n := len(c.pending); n > 0 {
-		last := c.pending[n-1]
-		c.pending = c.pending[:n-1]
-		if err := c.control(ctx, last); err != nil {
-			return nil, controlError{err}
-		}
+	if err := c.flush(ctx); err != nil {
+		return nil, err
 	}
 	c.keep.made++
 	statement, err := c.pg.Prepare(ctx, "nexus"+strconv.Itoa(c.keep.made), sql, nil)
@@ -61,6 +57,20 @@ func (c *conn) prepare(ctx context.Context, sql string) (*pgconn.StatementDescri
 	}
 	c.keep.kept[sql] = statement
 	return statement, nil
+}
+
+// flush sends what is pending.
+func (c *conn) flush(ctx context.Context) error {
+	n := len(c.pending)
+	if n == 0 {
+		return nil
+	}
+	last := c.pending[n-1]
+	c.pending = c.pending[:n-1]
+	if err := c.control(ctx, last); err != nil {
+		return controlError{err}
+	}
+	return nil
 }
 
 // forget makes room. Which statements are used often shows soon.

@@ -14,6 +14,7 @@ import (
 	"zombiezen.com/go/sqlite"
 
 	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/internal/disk"
 	"github.com/seed-c8812374/nexus/internal/migration"
 	"github.com/seed-c8812374/nexus/store"
 	"github.com/seed-c8812374/nexus/store/driver"
@@ -325,6 +326,12 @@ func (d *db) Ping(ctx context.Context) error {
 	return d.Read(ctx, func(c driver.Conn) error {
 		return c.Query(ctx, "SELECT 1 FROM sqlite_master LIMIT 1", nil, func(driver.Row) error { return nil })
 	})
+}
+
+// Identity implements driver.DB.
+func (d *db) Identity(context.Context) (string, error) {
+	file, err := fileIdentity(d.path)
+	return "sqlite " + file, disk.Error(err)
 }
 
 func (d *db) Tables(ctx context.Context) (tables []string, err error) {

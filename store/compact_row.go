@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/store/driver"
@@ -273,15 +274,21 @@ func (x *compaction) become(l *layout, first *event, before, after image, rest [
 	return e
 }
 
-// shortest is how long a text is at least that is kept as a delta; as in the triggers.
+// shortest is how many characters a text has at least that is kept as a delta; as in the
+// triggers.
 const shortest = 512
+
+// isLong reports whether a value is a text that long.
+func isLong(a driver.Arg) bool {
+	return a.Kind == driver.KindText && len(a.Text) >= shortest && utf8.RuneCountInString(a.Text) >= shortest
+}
 
 // shorten is how the history keeps a large value of an update, given the one after it.
 func shorten(before, after driver.Arg) driver.Arg {
 	switch {
 	case before.Kind == driver.KindBlob:
 		return driver.Blob([]byte("b" + before.Text))
-	case before.Kind != driver.KindText || len(before.Text) < shortest || after.Kind != driver.KindText:
+	case !isLong(before) || after.Kind != driver.KindText:
 		return before
 	}
 	most := min(len(before.Text), len(after.Text))

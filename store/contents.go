@@ -227,6 +227,8 @@ type Loader struct {
 	follow   []followed
 	newest   int64 // of the loaded history; 0 if there is none
 	deltas   []loadedDelta
+	exact    bool // see exactly
+	bulk     driver.Bulk
 }
 
 // followed is a row of a table whose columns triggers change when tasks come.
@@ -237,21 +239,16 @@ type followed struct {
 
 // NewLoader returns a loader, unless the database holds rows already.
 func (tx *Tx) NewLoader(ctx context.Context) (*Loader, error) {
+	return tx.newLoader(ctx, "the database")
+}
+
+func (tx *Tx) newLoader(ctx context.Context, called string) (*Loader, error) {
 	contents, err := tx.Contents(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var full []string
-	for _, t := range contents.Tables {
-		if t.Rows > 0 && (t.Name != "history" || len(full) == 0) { // which has something of all others
-			full = append(full, fmt.Sprintf("%s (%d)", t.Name, t.Rows))
-		}
-	}
-	if len(full) > 0 {
-		return nil, &nexus.Error{
-			Code: nexus.CodeExists, Message: "the database is not empty: it has rows of " + strings.Join(full, ", "),
-			Hint: "nothing was changed; name a new database",
-		}
+	if err := contents.checkEmpty(called); err != nil {
+		return nil, err
 	}
 	// What was searched before knows another history.
 	if _, err := tx.conn.Exec(ctx, `DELETE FROM search_progress`); err != nil {
@@ -260,6 +257,23 @@ func (tx *Tx) NewLoader(ctx context.Context) (*Loader, error) {
 	tx.end.did("import", "")
 	tx.end.operation.restores = true
 	return &Loader{conn: tx.conn, end: &tx.end, contents: contents, inserts: make(map[string]string)}, nil
+}
+
+// checkEmpty refuses a database that holds rows.
+func (c *Contents) checkEmpty(called string) error {
+	var full []string
+	for _, t := range c.Tables {
+		if t.Rows > 0 && (t.Name != "history" || len(full) == 0) { // which has something of all others
+			full = append(full, fmt.Sprintf("%s (%d)", t.Name, t.Rows))
+		}
+	}
+	if len(full) > 0 {
+		return &nexus.Error{
+			Code: nexus.CodeExists, Message: called + " is not empty: it has rows of " + strings.Join(full, ", "),
+			Hint: "nothing was changed; name a new database",
+		}
+	}
+	return nil
 }
 
 // Version returns the version of the schema of this database.
@@ -274,26 +288,24 @@ func (l *Loader) Table(name string) *ContentTable {
 	return &l.contents.Tables[i]
 }
 
-// AddColumn adds a column to a table, which other programs had added there. Its type
-// and default become a part of the schema, so the caller must have checked them.
-func (l *Loader) AddColumn(ctx context.Context, table *ContentTable, c driver.Column) error {
-	sql := "ALTER TABLE " + table.Name + " ADD COLUMN " + quoteName(c.Name) + " " + c.Type
-	if c.NotNull {
-		sql += " NOT NULL"
-	}
-	if c.Default != "" {
-		sql += " DEFAULT " + c.Default
-	}
-	if _, err := l.conn.Exec(ctx, sql); err != nil {
-		return rawError(err)
-	}
-	table.Added = append(table.Added, c)
-	return nil
-}
-
 // Insert stores a row. Tables come in the order of [Contents]; columns that are left
 // out get their default.
 func (l *Loader) Insert(ctx context.Context, table *ContentTable, columns []string, row []driver.Arg) error {
+	sql := l.insertSQL(table, columns)
+	if err := l.prepareHistory(ctx, table.Name); err != nil {
+		return err
+	}
+	if table.Name == "history" && l.conn.Dialect().FirstChange != "" {
+		row = l.takeDeltas(columns, row)
+	}
+	if _, err := l.conn.Exec(ctx, sql, row...); err != nil {
+		return err
+	}
+	l.inserted(table, columns, row)
+	return nil
+}
+
+func (l *Loader) insertSQL(table *ContentTable, columns []string) string {
 	key := table.Name + "\x00" + strings.Join(columns, "\x00")
 	sql, known := l.inserts[key]
 	if !known {
@@ -304,15 +316,11 @@ func (l *Loader) Insert(ctx context.Context, table *ContentTable, columns []stri
 		sql = "INSERT INTO " + table.Name + " (" + quotedNames(columns) + ") VALUES (" + strings.Join(places, ", ") + ")"
 		l.inserts[key] = sql
 	}
-	if err := l.prepareHistory(ctx, table.Name); err != nil {
-		return err
-	}
-	if table.Name == "history" && l.conn.Dialect().FirstChange != "" {
-		row = l.takeDeltas(columns, row)
-	}
-	if _, err := l.conn.Exec(ctx, sql, row...); err != nil {
-		return err
-	}
+	return sql
+}
+
+// inserted remembers what Finish needs to know of a row.
+func (l *Loader) inserted(table *ContentTable, columns []string, row []driver.Arg) {
 	if table.Name == "history" {
 		l.newest = max(l.newest, row[slices.Index(columns, "seq")].Int)
 	}
@@ -325,7 +333,6 @@ func (l *Loader) Insert(ctx context.Context, table *ContentTable, columns []stri
 		}
 		l.follow = append(l.follow, f)
 	}
-	return nil
 }
 
 // followingColumns are those that triggers change when tasks come, but that were as
@@ -372,7 +379,7 @@ func (l *Loader) prepareHistory(ctx context.Context, table string) error {
 // finishHistory leaves the history as it was loaded, if it was; that it was is not in
 // it.
 func (l *Loader) finishHistory(ctx context.Context) error {
-	if l.newest == 0 {
+	if l.newest == 0 && !l.exact {
 		return nil
 	}
 	l.end.operation.silent = true
@@ -389,7 +396,10 @@ func (l *Loader) finishHistory(ctx context.Context) error {
 		INSERT INTO history_rows (id, kind, seq, large)
 		SELECT id, kind, seq, large FROM history
 		WHERE change <> 'operation' AND seq <= coalesce((SELECT seq FROM history_marks WHERE name = 'indexed'), 0)`)
-	return err
+	if err != nil || !l.exact {
+		return err
+	}
+	return l.indexMoved(ctx)
 }
 
 // setCompleted gives a feature its completed_tasks, which is kept equal to the count

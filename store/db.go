@@ -120,6 +120,10 @@ func (db *DB) Tables(ctx context.Context) (contract, added []string, err error) 
 // Schema returns the SQL statements that create everything in the database.
 func (db *DB) Schema(ctx context.Context) ([]string, error) { return db.driver.Schema(ctx) }
 
+// Identity tells the database from all others, and is the same for all who have it
+// open, by whatever path or URL, as far as that can be known.
+func (db *DB) Identity(ctx context.Context) (string, error) { return db.driver.Identity(ctx) }
+
 // Ping returns nil if the database answers.
 func (db *DB) Ping(ctx context.Context) error { return db.driver.Ping(ctx) }
 

@@ -131,6 +131,7 @@ type diagnosis struct {
 	mend    []string // statements that put it right; none if a person has to
 	hint    string   // of one that a person has to put right
 	indexed bool     // it is about history_rows where that is a table
+	derived bool     // it is about what follows from the rows of an empty database that was filled
 }
 
 const fixHint = "nexus doctor --fix puts it right; nothing is lost by that"
@@ -172,7 +173,7 @@ var diagnoses = []diagnosis{
 	orphansOf(nexus.KindMetric, "project_id", nexus.KindProject),
 	orphansOf(nexus.KindSession, "project_id", nexus.KindProject),
 	{
-		check: "edges", message: "task_dependencies is not what depends_on says",
+		check: "edges", message: "task_dependencies is not what depends_on says", derived: true,
 		find: `
 			SELECT task_id FROM (SELECT task_id, depends_on FROM task_dependency_lists EXCEPT SELECT task_id, depends_on FROM task_dependencies) AS missing
 			UNION
@@ -183,17 +184,17 @@ var diagnoses = []diagnosis{
 		},
 	},
 	{
-		check: "open_dependencies", message: "tasks wait for another number of tasks than is open",
+		check: "open_dependencies", message: "tasks wait for another number of tasks than is open", derived: true,
 		find: `SELECT id FROM tasks WHERE open_dependencies <> ` + countOpen,
 		mend: []string{`UPDATE tasks SET open_dependencies = ` + countOpen + ` WHERE open_dependencies <> ` + countOpen},
 	},
 	{
-		check: "counts", message: "features count other tasks than they have",
+		check: "counts", message: "features count other tasks than they have", derived: true,
 		find: `SELECT id FROM features WHERE ` + keptCounts + ` <> ` + featureCounts,
 		mend: []string{`UPDATE features SET ` + keptCounts + ` = ` + featureCounts + ` WHERE ` + keptCounts + ` <> ` + featureCounts},
 	},
 	{
-		check: "counts", message: "sub-features count other tasks than they have",
+		check: "counts", message: "sub-features count other tasks than they have", derived: true,
 		find: `SELECT id FROM sub_features WHERE ` + keptCounts + ` <> ` + subFeatureCounts,
 		mend: []string{`UPDATE sub_features SET ` + keptCounts + ` = ` + subFeatureCounts + ` WHERE ` + keptCounts + ` <> ` + subFeatureCounts},
 	},
@@ -203,7 +204,7 @@ var diagnoses = []diagnosis{
 		mend: []string{`UPDATE features SET completed_tasks = completed_task_count WHERE task_count > 0 AND coalesce(completed_tasks, -1) <> completed_task_count`},
 	},
 	{
-		check: "totals", message: "metric_totals is not what the metrics of a project or task come to",
+		check: "totals", message: "metric_totals is not what the metrics of a project or task come to", derived: true,
 		find: `
 			SELECT id FROM (SELECT * FROM metric_sums EXCEPT SELECT scope, id, type, metrics, amount FROM metric_totals) AS missing
 			UNION

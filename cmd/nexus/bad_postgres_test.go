@@ -183,6 +183,14 @@ func TestPostgresStandby(t *testing.T) {
 	wantUnchanged(t, server.URL(), server.URL(), []string{"project", "create", "Another"}, 12,
 		"nexus: the transaction or the server is read-only: …; nothing was changed; if the server is a standby, name the primary, or add target_session_attrs=read-write to the URL")
 
+	// It can be moved from, but not to.
+	file := filepath.Join(t.TempDir(), "a.db")
+	if out, err := runNexus("", "move", "--from", server.URL(), "--to", file); err != nil {
+		t.Errorf("moving from it: %v: %s", err, out)
+	}
+	wantUnchanged(t, server.URL(), server.URL(), []string{"move", "--from", file, "--to", server.URL()}, 12,
+		"nexus: the transaction or the server is read-only: …; nothing was changed; if the server is a standby, name the primary, or add target_session_attrs=read-write to the URL")
+
 	// Of several servers, one of which is down and one is this, the one that can be
 	// written is found.
 	primary, err := pgtest.Start()

@@ -51,7 +51,7 @@ func TestScriptsPostgres(t *testing.T) {
 			params.Files = append(params.Files, path)
 		}
 	}
-	if len(params.Files) < len(all)/2 {
+	if len(params.Files) < len(all)/3 {
 		t.Errorf("only %d of %d scripts are about no file", len(params.Files), len(all))
 	}
 	params.Dir, params.UpdateScripts = "", false

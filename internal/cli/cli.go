@@ -153,7 +153,7 @@ It is created, and its schema brought up to date, by whatever command comes firs
 			a.planCommand(), a.importCommand(),
 		}},
 		{"database", "The database:", []*cobra.Command{
-			a.backupCommand(), a.restoreCommand(), a.exportCommand(),
+			a.backupCommand(), a.restoreCommand(), a.exportCommand(), a.moveCommand(),
 			a.migrateCommand(), a.tablesCommand(), a.healthCommand(), a.doctorCommand(), a.compactCommand(), a.schemaCommand(), a.versionCommand(),
 		}},
 	} {
@@ -218,10 +218,15 @@ func (a *app) settings() Settings {
 
 // withDB opens the database, runs fn, and closes it. What fn prints comes after
 // the commit of what it did.
-func (a *app) withDB(ctx context.Context, fn func(*store.DB) error) (err error) {
+func (a *app) withDB(ctx context.Context, fn func(*store.DB) error) error {
 	a.progress = a.startProgress()
 	defer a.progress.stop()
-	db, err := a.Database.Open(ctx, a.settings())
+	return a.with(ctx, a.settings(), fn)
+}
+
+// with is withDB for another database than the one that the command is about.
+func (a *app) with(ctx context.Context, s Settings, fn func(*store.DB) error) (err error) {
+	db, err := a.Database.Open(ctx, s)
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,10 @@ type DB interface {
 	// Ping returns nil if the database answers.
 	Ping(ctx context.Context) error
 
+	// Identity tells the database from all others, and is the same for all who have it
+	// open, by whatever path or URL, as far as that can be known.
+	Identity(ctx context.Context) (string, error)
+
 	// Health looks the database over, which takes time in proportion to the
 	// data. With deep, it also compares indexes with tables and follows every
 	// foreign key.
@@ -87,6 +91,18 @@ type Conn interface {
 
 	// Dialect says what is particular to the SQL of this database.
 	Dialect() Dialect
+}
+
+// Bulk is a Conn that can store many rows much faster than one by one.
+type Bulk interface {
+	// Copy stores rows in a table.
+	Copy(ctx context.Context, table string, columns []string, rows [][]Arg) error
+
+	// WithoutTriggers runs fn, in which no trigger runs: nothing follows from what it
+	// stores, unless it does that itself. Foreign keys hold. Afterwards numbers that the
+	// database gives go on after the highest that were stored. The user must own the
+	// tables.
+	WithoutTriggers(ctx context.Context, fn func() error) error
 }
 
 // Dialect is where the SQL of one database differs from that of another. The zero
