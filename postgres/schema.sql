@@ -57,6 +57,12 @@ CREATE TABLE search_documents ();
 --- table search_progress
 CREATE TABLE search_progress ();
 
+--- table task_hashes
+CREATE TABLE task_hashes ();
+
+--- table task_hash_progress
+CREATE TABLE task_hash_progress ();
+
 --- function nexus_count_revision()
 CREATE OR REPLACE FUNCTION nexus_count_revision()
  RETURNS trigger
@@ -1232,6 +1238,27 @@ ALTER TABLE search_progress ADD COLUMN kind TEXT COLLATE "C";
 --- column id of search_progress
 ALTER TABLE search_progress ADD COLUMN id TEXT COLLATE "C";
 
+--- column project_id of task_hashes
+ALTER TABLE task_hashes ADD COLUMN project_id TEXT COLLATE "C" NOT NULL;
+
+--- column last_id of task_hashes
+ALTER TABLE task_hashes ADD COLUMN last_id TEXT COLLATE "C" NOT NULL;
+
+--- column tasks of task_hashes
+ALTER TABLE task_hashes ADD COLUMN tasks BIGINT NOT NULL;
+
+--- column sha256 of task_hashes
+ALTER TABLE task_hashes ADD COLUMN sha256 TEXT COLLATE "C" NOT NULL;
+
+--- column project_id of task_hash_progress
+ALTER TABLE task_hash_progress ADD COLUMN project_id TEXT COLLATE "C" NOT NULL;
+
+--- column seq of task_hash_progress
+ALTER TABLE task_hash_progress ADD COLUMN seq BIGINT NOT NULL;
+
+--- column columns of task_hash_progress
+ALTER TABLE task_hash_progress ADD COLUMN columns TEXT COLLATE "C" NOT NULL;
+
 --- constraint CHECK (mode = ANY (ARRAY['genesis'::text, 'evolution'::text])) of projects
 ALTER TABLE projects ADD CONSTRAINT projects_mode_check CHECK (mode = ANY (ARRAY['genesis'::text, 'evolution'::text]));
 
@@ -1295,6 +1322,12 @@ ALTER TABLE search_progress ADD CONSTRAINT search_progress_one_check CHECK (one 
 --- constraint PRIMARY KEY (one) of search_progress
 ALTER TABLE search_progress ADD CONSTRAINT search_progress_pkey PRIMARY KEY (one);
 
+--- constraint PRIMARY KEY (project_id, last_id) of task_hashes
+ALTER TABLE task_hashes ADD CONSTRAINT task_hashes_pkey PRIMARY KEY (project_id, last_id);
+
+--- constraint PRIMARY KEY (project_id) of task_hash_progress
+ALTER TABLE task_hash_progress ADD CONSTRAINT task_hash_progress_pkey PRIMARY KEY (project_id);
+
 --- constraint FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE CASCADE of features
 ALTER TABLE features ADD CONSTRAINT features_project_id_fkey FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE CASCADE;
 
@@ -1324,6 +1357,12 @@ ALTER TABLE sessions ADD CONSTRAINT sessions_project_id_fkey FOREIGN KEY (projec
 
 --- constraint FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE CASCADE of checkpoint_settings
 ALTER TABLE checkpoint_settings ADD CONSTRAINT checkpoint_settings_project_id_fkey FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE CASCADE;
+
+--- constraint FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE CASCADE of task_hashes
+ALTER TABLE task_hashes ADD CONSTRAINT task_hashes_project_id_fkey FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE CASCADE;
+
+--- constraint FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE CASCADE of task_hash_progress
+ALTER TABLE task_hash_progress ADD CONSTRAINT task_hash_progress_project_id_fkey FOREIGN KEY (project_id) REFERENCES projects(id) ON DELETE CASCADE;
 
 --- index idx_features_project of features
 CREATE INDEX idx_features_project ON features USING btree (project_id);
