@@ -268,6 +268,7 @@ func (d *db) Remake(ctx context.Context) error {
 				}
 			}
 		}
-		return nil
+		_, err = c.Exec(ctx, driver.ForgetHashes)
+		return err
 	})
 }

@@ -62,8 +62,6 @@ type repair struct {
 	statements []string
 }
 
-func (r *repair) also(sql string) { r.statements = append(r.statements, sql) }
-
 // repairs compares the schema of a connection with the one that the migrations
 // make. Indexes may be others than theirs: a program that recreates one of the
 // contract's does no harm.
@@ -100,10 +98,6 @@ func repairs(ctx context.Context, c *conn) (list []repair, err error) {
 			case o.kind != "index" && sql != o.sql:
 				drop := fmt.Sprintf("DROP %s %s", strings.ToUpper(o.kind), quoted(o.name))
 				list = append(list, repair{name, []string{drop, o.sql}})
-			}
-			if o.kind == "trigger" && sql != o.sql {
-				// The history may lack changes since, and these rest on it.
-				list[len(list)-1].also("DELETE FROM task_hash_progress")
 			}
 		}
 		return nil
@@ -174,6 +168,6 @@ func (d *db) Remake(ctx context.Context) error {
 				return fmt.Errorf("making %s again: %w", r.name, err)
 			}
 		}
-		return c.exec("COMMIT")
+		return c.execAll(driver.ForgetHashes, "COMMIT")
 	})
 }

@@ -102,6 +102,22 @@ func TestRemake(t *testing.T) {
 	}
 }
 
+// What has changed while a trigger of the history was missing is in the next checkpoint,
+// although the history does not say so.
+func TestCheckpointAfterLostTrigger(t *testing.T) {
+	t.Parallel()
+	path := newPath(t)
+	db := open(t, path, quiet)
+	shapes[0].fill(t, db, 300)
+	checkpoint(t, db, "p")
+	mustClose(t, db)
+	byHand(t, path, "DROP TRIGGER tasks_history_update; UPDATE tasks SET name = 'unseen' WHERE id = 't00000007'")
+	db = open(t, path, quiet)
+	_, err := db.Mend(background)
+	mustSucceed(t, err)
+	mustVerify(t, db, checkpoint(t, db, "p"))
+}
+
 // What refers to what does not exist is named; what can be let go of is let go of.
 func TestDoctorOrphans(t *testing.T) {
 	t.Parallel()

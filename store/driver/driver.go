@@ -189,9 +189,13 @@ type Remaker interface {
 	// they have made it.
 	Missing(ctx context.Context) ([]string, error)
 
-	// Remake makes it again, all or nothing.
+	// Remake makes it again, all or nothing, and runs [ForgetHashes] with it.
 	Remake(ctx context.Context) error
 }
+
+// ForgetHashes is the statement that forgets what rests on the history having every
+// change: without its triggers, some may have gone by unseen.
+const ForgetHashes = `DELETE FROM task_hash_progress`
 
 // Shrinker is a DB that keeps the space of what was deleted until it is told to give it
 // back.
