@@ -390,7 +390,7 @@ func TestMoveLongHistory(t *testing.T) {
 	fatal(t, err)
 	t.Cleanup(func() { fatal(t, source.Close()) })
 	fatal(t, newProject(ctx, &source.Services, "p"))
-	const sessions, changes = 180, 4
+	const sessions, changes = 170, 3
 	long := strings.Repeat("said before, ", 8000) // of all sessions more than is remembered at a time
 	for n := range changes {
 		for s := range sessions {
