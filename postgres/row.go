@@ -229,6 +229,14 @@ func (r *rows) Value(column int) any {
 	return string(text)
 }
 
+// Append implements driver.Row.
+func (r *rows) Append(b []byte, column int) (driver.Arg, []byte) {
+	a := r.Arg(column)
+	b = append(b, a.Text...)
+	a.Text = ""
+	return a, b
+}
+
 // Arg implements driver.Row.
 func (r *rows) Arg(column int) driver.Arg {
 	switch v := r.Value(column).(type) {

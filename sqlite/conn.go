@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -397,6 +398,28 @@ func (r row) Columns() []string {
 }
 
 func (r row) Value(column int) any { return r.Arg(column).Value() }
+
+func (r row) Append(b []byte, column int) (driver.Arg, []byte) {
+	switch r.ColumnType(column) {
+	case sqlite.TypeNull:
+		return driver.Null(), b
+	case sqlite.TypeInteger:
+		return driver.Int(r.ColumnInt64(column)), b
+	case sqlite.TypeText:
+		return driver.Arg{Kind: driver.KindText}, r.appendBytes(b, column)
+	case sqlite.TypeBlob:
+		return driver.Arg{Kind: driver.KindBlob}, r.appendBytes(b, column)
+	default:
+		return driver.Float(r.ColumnFloat(column)), b
+	}
+}
+
+func (r row) appendBytes(b []byte, column int) []byte {
+	start, n := len(b), r.ColumnLen(column)
+	b = slices.Grow(b, n)[:start+n]
+	r.ColumnBytes(column, b[start:])
+	return b
+}
 
 func (r row) Arg(column int) driver.Arg {
 	switch r.ColumnType(column) {

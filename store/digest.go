@@ -225,15 +225,34 @@ func (c *canonicalLines) of(r driver.Row) (id driver.Arg, line []byte) {
 	line = append(append(append(c.line[:0], '[', '"'), c.table...), '"', ',')
 	line = appendValue(line, &id)
 	for n := 1; n < c.columns; n++ {
-		if n == c.revision {
-			continue
+		if n != c.revision {
+			line = appendColumn(append(line, ','), r, n)
 		}
-		a := r.Arg(n)
-		line = appendValue(append(line, ','), &a)
 	}
 	c.line = append(line, ']', '\n')
 	return id, c.line
 }
+
+// appendColumn appends a value of a row as appendValue does. Most texts are their own
+// JSON, so they are read to where they will be.
+func appendColumn(line []byte, r driver.Row, column int) []byte {
+	start := len(line)
+	a, line := r.Append(append(line, '"'), column)
+	text := line[start+1:]
+	switch a.Kind {
+	case driver.KindNull:
+		return append(line[:start], "null"...)
+	case driver.KindText, driver.KindBlob:
+		if a.Kind == driver.KindText && !slices.ContainsFunc(text, mustBeEscaped) {
+			return append(line, '"')
+		}
+		a.Text = string(text)
+	}
+	return appendValue(line[:start], &a)
+}
+
+// mustBeEscaped reports whether a byte may not be the same in JSON.
+func mustBeEscaped(c byte) bool { return c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf }
 
 // appendValue appends a value as JSON. A BLOB is an array of its bytes in hex, so
 // that it differs from every text.
@@ -259,7 +278,7 @@ func appendText(line []byte, text string) []byte {
 	for i := range len(text) {
 		c := text[i]
 		switch {
-		case c >= ' ' && c < utf8.RuneSelf && c != '"' && c != '\\':
+		case !mustBeEscaped(c):
 			continue
 		case c == '"' || c == '\\':
 			line = append(append(line, text[start:i]...), '\\', c)

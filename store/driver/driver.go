@@ -180,6 +180,9 @@ type Row interface {
 	Value(column int) any
 	// Arg returns the value as an argument, for storing it elsewhere as it is.
 	Arg(column int) Arg
+	// Append is Arg for what is looked at once: the bytes of a text or a blob are
+	// appended to b, and not in the Arg, which costs no memory of its own.
+	Append(b []byte, column int) (Arg, []byte)
 }
 
 // Remaker is a DB that can tell what is missing of its schema, and make it again:
