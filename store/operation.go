@@ -25,6 +25,7 @@ type operation struct {
 	at    time.Time // when it began
 	last  int64     // the newest record of the history before it
 
+	changed  bool // something that is in the history
 	silent   bool // it is not recorded
 	restores bool // it goes back, and calls for no checkpoint
 }
@@ -76,7 +77,7 @@ func (db *DB) record(ctx context.Context, c driver.Conn, o *operation) (due []ne
 	if o.silent {
 		return nil, nil
 	}
-	var changed, wanted bool // wanted: somebody wants checkpoints
+	var wanted bool // somebody wants checkpoints
 	end := `SELECT coalesce(max(seq), 0), EXISTS (SELECT 1 FROM checkpoint_settings) FROM history`
 	first := c.Dialect().FirstChange
 	if first != "" {
@@ -84,13 +85,13 @@ func (db *DB) record(ctx context.Context, c driver.Conn, o *operation) (due []ne
 	}
 	err = c.Query(ctx, end, nil, func(r driver.Row) error {
 		if wanted = r.Int(1) != 0; first == "" {
-			changed = r.Int(0) > o.last
-		} else if changed = !r.IsNull(0); changed {
+			o.changed = r.Int(0) > o.last
+		} else if o.changed = !r.IsNull(0); o.changed {
 			o.last = r.Int(0) - 1
 		}
 		return nil
 	})
-	if err != nil || !changed {
+	if err != nil || !o.changed {
 		return nil, err
 	}
 	if wanted && !o.restores {

@@ -73,10 +73,16 @@ CREATE TABLE history_marks (
     seq  BIGINT NOT NULL
 );
 
+-- Whoever waits for changes listens to a channel of the schema. Nexus notifies after it has
+-- committed, because PostgreSQL commits transactions that notify one after the other;
+-- other programs have it done here.
 -- +goose StatementBegin
 CREATE FUNCTION nexus_history_lock() RETURNS TRIGGER LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock('history'::REGCLASS::OID::BIGINT);
+    IF coalesce(current_setting('nexus.notifies', true), '') <> 'on' THEN
+        PERFORM pg_notify('nexus_' || left(encode(sha256(convert_to(current_schema(), 'UTF8')), 'hex'), 16), '');
+    END IF;
     RETURN NULL;
 END
 $$;

@@ -192,6 +192,22 @@ type Shrinker interface {
 	Shrink(ctx context.Context) (why string, err error)
 }
 
+// Notifier is a DB whose processes can tell each other that there is something new, so
+// that nobody has to look often.
+type Notifier interface {
+	// Notify tells all subscribers, of whatever process, that a transaction which has
+	// changed something is committed. It does not wait; what cannot be told is no error.
+	Notify()
+
+	// Subscribe returns a channel that receives soon after others, or this process, have
+	// notified; once for several, and also when some may have been missed. stop ends it.
+	Subscribe() (news <-chan struct{}, stop func())
+
+	// Hears reports whether subscribers are told of what is new at present. While they
+	// are not, they have to look by themselves.
+	Hears() bool
+}
+
 // Catalog is a schema.
 type Catalog struct {
 	Version int64   // the newest migration that is applied
