@@ -7,13 +7,20 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-c8812374/nexus/internal/childtest"
 	"github.com/seed-c8812374/nexus/internal/pgtest"
 	"github.com/seed-c8812374/nexus/postgres"
 	"github.com/seed-c8812374/nexus/store"
 	"github.com/seed-c8812374/nexus/storetest"
 )
 
-func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+// children are what other processes do in these tests.
+var children = childtest.Children{}
+
+func TestMain(m *testing.M) {
+	childtest.Main(children)
+	os.Exit(pgtest.Main(m))
+}
 
 func TestConformance(t *testing.T) {
 	t.Parallel()

@@ -80,15 +80,15 @@ func runFleet(t testing.TB, path string, processes int) *fleet {
 		all[i] = start(t, "", "work-loop", path, fmt.Sprintf("agent-%02d", i))
 	}
 	for _, p := range all {
-		p.line()
+		p.Line()
 	}
 	f := new(fleet)
 	began := time.Now()
 	for _, p := range all {
-		p.goOn()
+		p.GoOn()
 	}
 	for _, p := range all {
-		count, longest, _ := strings.Cut(strings.TrimSpace(p.mustEnd()), " ")
+		count, longest, _ := strings.Cut(strings.TrimSpace(p.MustEnd()), " ")
 		n, err := strconv.Atoi(count)
 		us, err2 := strconv.Atoi(longest)
 		if err != nil || err2 != nil {

@@ -159,7 +159,7 @@ func (x *recovery) takeBack(a *nexus.Attempt, outcome nexus.Outcome, reason stri
 			return givenBack(t)
 		}
 	}
-	t, err := decide(x.ctx, x.conn, x.end, a.TaskID, a.Epoch, x.now, decision{outcome: outcome, reason: reason, update: update})
+	t, err := decide(x.ctx, x.conn, x.end, a.TaskID, a.Epoch, at(x.now), decision{outcome: outcome, reason: reason, update: update})
 	if err != nil {
 		return err
 	}
@@ -199,7 +199,7 @@ func (x *recovery) takeUnclaimed(r nexus.RecoverRequest) error {
 			continue
 		}
 		reason := "it was in flight without a claim"
-		after, err := decide(x.ctx, x.conn, x.end, t.ID, 0, x.now, decision{
+		after, err := decide(x.ctx, x.conn, x.end, t.ID, 0, at(x.now), decision{
 			outcome: nexus.OutcomeReleased, reason: reason, update: givenBack,
 		})
 		if err != nil {

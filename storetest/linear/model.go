@@ -1,4 +1,4 @@
-package sqlite_test
+package linear
 
 import (
 	"fmt"
@@ -41,8 +41,8 @@ type owner struct {
 
 func (o owner) String() string { return fmt.Sprintf("%s:%s#%d", o.Task, o.Agent, o.Epoch) }
 
-// lineTask is one task, at one moment.
-type lineTask struct {
+// taskState is one task, at one moment.
+type taskState struct {
 	Status string
 	Holder string // "" is nobody
 	Epoch  int64
@@ -52,27 +52,27 @@ type lineTask struct {
 	Past   string // how attempts ended: " 7=completed 9=expired"
 }
 
-func (t lineTask) String() string {
+func (t taskState) String() string {
 	if t.Holder != "" {
 		return fmt.Sprintf("%s by %s#%d until %d", t.Status, t.Holder, t.Epoch, t.Until)
 	}
 	return t.Status
 }
 
-func (t lineTask) ended() bool { return t.Status == "completed" || t.Status == "skipped" }
+func (t taskState) ended() bool { return t.Status == "completed" || t.Status == "skipped" }
 
 // end ends the attempt that holds it.
-func (t *lineTask) end(outcome nexus.Outcome, status string) {
+func (t *taskState) end(outcome nexus.Outcome, status string) {
 	t.Past += fmt.Sprintf(" %d=%s", t.Epoch, outcome)
 	t.Holder, t.Epoch, t.Until, t.Lease, t.Status = "", 0, 0, 0, status
 }
 
-func (t lineTask) wasEnded(epoch int64, outcome nexus.Outcome) bool {
+func (t taskState) wasEnded(epoch int64, outcome nexus.Outcome) bool {
 	return slices.Contains(strings.Fields(t.Past), fmt.Sprintf("%d=%s", epoch, outcome))
 }
 
 // give gives it to an agent.
-func (t *lineTask) give(a asked, now, epoch int64) {
+func (t *taskState) give(a asked, now, epoch int64) {
 	t.Status, t.Holder, t.Epoch, t.Until, t.Lease = "in_progress", a.Agent, epoch, now+a.Lease, a.Lease
 }
 
@@ -86,7 +86,7 @@ type queueModel struct {
 
 // queueState is at most eight tasks.
 type queueState struct {
-	Tasks [8]lineTask
+	Tasks [8]taskState
 	Epoch int64 // the highest that was given
 }
 
@@ -135,7 +135,7 @@ func (m *queueModel) step(s queueState, in asked, out answered) (bool, queueStat
 }
 
 // step takes a step that is about one task and does not depend on the time.
-func (t lineTask) step(in asked, out answered, maxAttempts int) (bool, lineTask) {
+func (t taskState) step(in asked, out answered, maxAttempts int) (bool, taskState) {
 	if in.Verb == "reopen" {
 		if t.Holder != "" {
 			return t.refuses(nexus.CodeFenced, out)
@@ -170,7 +170,7 @@ func (t lineTask) step(in asked, out answered, maxAttempts int) (bool, lineTask)
 	return out.Unknown || out.Code == "", t
 }
 
-func (t *lineTask) fail(outcome nexus.Outcome, maxAttempts int) {
+func (t *taskState) fail(outcome nexus.Outcome, maxAttempts int) {
 	t.end(outcome, "pending")
 	if t.Failed++; t.Failed >= maxAttempts {
 		t.Status = "escalated"
@@ -179,7 +179,7 @@ func (t *lineTask) fail(outcome nexus.Outcome, maxAttempts int) {
 
 // refuses reports whether a refusal is right: its code, and that it names who
 // holds the task. It may be how we learn an epoch.
-func (t lineTask) refuses(code nexus.Code, out answered) (bool, lineTask) {
+func (t taskState) refuses(code nexus.Code, out answered) (bool, taskState) {
 	if out.Unknown {
 		return true, t
 	}
@@ -293,9 +293,9 @@ func taskModel() porcupine.Model {
 			}
 			return parts
 		},
-		Init: func() any { return lineTask{Status: "pending"} },
+		Init: func() any { return taskState{Status: "pending"} },
 		Step: func(state, in, out any) (bool, any) {
-			t, a, o := state.(lineTask), in.(asked), out.(answered)
+			t, a, o := state.(taskState), in.(asked), out.(answered)
 			ok, next := t.stepAlone(a, o)
 			if !ok && t.Holder != "" && t.Until <= o.Now {
 				t.fail(nexus.OutcomeExpired, manyAttempts)
@@ -304,14 +304,14 @@ func taskModel() porcupine.Model {
 			return ok, next
 		},
 		DescribeOperation: func(in, out any) string { return fmt.Sprintf("%+v → %+v", in, out) },
-		DescribeState:     func(state any) string { return state.(lineTask).String() },
+		DescribeState:     func(state any) string { return state.(taskState).String() },
 	}
 }
 
 // manyAttempts is for tasks that are never escalated.
 const manyAttempts = 1 << 30
 
-func (t lineTask) stepAlone(in asked, out answered) (bool, lineTask) {
+func (t taskState) stepAlone(in asked, out answered) (bool, taskState) {
 	if in.Verb != "claim" {
 		return t.step(in, out, manyAttempts)
 	}
