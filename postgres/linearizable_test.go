@@ -12,6 +12,8 @@ import (
 var linearized = linear.Database{
 	New:  func(t *testing.T) string { return pgtest.Schema(t) },
 	Open: func(name string) (driver.DB, error) { return postgres.OpenDriver(background, name, nil) },
+
+	Beside: true,
 }
 
 func TestLinearizable(t *testing.T) {

@@ -76,6 +76,9 @@ func (s *Tasks) Claim(ctx context.Context, r nexus.ClaimRequest) (claims []nexus
 				return err
 			}
 		}
+		if c.Dialect().LocksRows {
+			now = s.now() // a lease begins when there is something to hold; see decide
+		}
 		claims = make([]nexus.Claim, len(chosen))
 		for i := range chosen {
 			if claims[i], err = claim(ctx, c, r, &chosen[i], now); err != nil {

@@ -79,14 +79,23 @@ func expire(ctx context.Context, c driver.Conn, end *settlement, now time.Time) 
 
 // mendLeases gives leases their length from now that a clock which was ahead has
 // made longer. Without it, such a task would be lost for as long as that clock was
-// ahead if its agent died.
+// ahead if its agent died. Where transactions write side by side, now may be older than
+// the heartbeat that it comes after, whose lease must not be cut short; so there only
+// what is further ahead counts.
 func mendLeases(ctx context.Context, c driver.Conn, now time.Time) (int, error) {
 	const sql = `
 		UPDATE task_attempts SET lease_until_us = lease_us + $1
-		WHERE ended_us IS NULL AND lease_until_us > lease_us + $1`
-	n, err := c.Exec(ctx, sql, driver.Int(micros(now)))
+		WHERE ended_us IS NULL AND lease_until_us > lease_us + $1 + $2`
+	var slack time.Duration
+	if c.Dialect().LocksRows {
+		slack = aheadBeside
+	}
+	n, err := c.Exec(ctx, sql, driver.Int(micros(now)), driver.Int(slack.Microseconds()))
 	return int(n), err
 }
+
+// aheadBeside is longer than transactions usually wait for each other.
+const aheadBeside = time.Minute
 
 // recovery is one run of Recover.
 type recovery struct {

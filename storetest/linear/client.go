@@ -53,6 +53,8 @@ type plan struct {
 	Best  bool // claims of the best, several at once, lists, and recoveries
 	Back  bool // the clock jumps back, too
 	Calls int  // of each client
+
+	Beside bool // see Database
 }
 
 // newClient makes a client of a database that others use as well.
@@ -169,6 +171,9 @@ func (c *client) call(a asked) error {
 		}
 	}
 	out.Now, out.Code = c.now, nexus.CodeOf(err)
+	if c.plan.Beside {
+		out.Then = c.clock.Load()
+	}
 	if a.Verb != "claim" && a.Verb != "heartbeat" {
 		c.fresh = false
 	}

@@ -124,7 +124,7 @@ func TestCheckerCanFail(t *testing.T) {
 			t.Errorf("%s: the model of the queue says %s, want %s", name, got, c.want)
 		}
 		if c.byID {
-			if got := porcupine.CheckOperationsTimeout(taskModel(), c.history, childtest.Patient); got != c.want {
+			if got := porcupine.CheckOperationsTimeout(taskModel(manyAttempts), c.history, childtest.Patient); got != c.want {
 				t.Errorf("%s: the model of single tasks says %s, want %s", name, got, c.want)
 			}
 		}

@@ -25,6 +25,7 @@ type asked struct {
 // answered is what it got, and at what time, by the database's clock, it was done.
 type answered struct {
 	Now     int64      // in µs
+	Then    int64      `json:",omitempty"` // what the clock showed when it returned, where others write beside
 	Code    nexus.Code `json:",omitempty"`
 	Owner   owner      // that a refusal names
 	Claims  []owner    `json:",omitempty"`
@@ -278,8 +279,10 @@ func (m *queueModel) claim(before queueState, in asked, out answered) (bool, que
 // taskModel is one task by itself, for histories of claims by id in which tasks do
 // not wait for each other. What happens to it through claims of others is only that
 // it is taken back when its lease is over. Whether that has happened shows when
-// somebody asks; until then both is possible. The clock must not be put back.
-func taskModel() porcupine.Model {
+// somebody asks; until then both is possible. Where others write beside, one that has
+// looked at the clock later may have taken it back just before. The clock must not be put
+// back.
+func taskModel(maxAttempts int) porcupine.Model {
 	return porcupine.Model{
 		Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
 			byTask := make(map[string][]porcupine.Operation)
@@ -296,10 +299,10 @@ func taskModel() porcupine.Model {
 		Init: func() any { return taskState{Status: "pending"} },
 		Step: func(state, in, out any) (bool, any) {
 			t, a, o := state.(taskState), in.(asked), out.(answered)
-			ok, next := t.stepAlone(a, o)
-			if !ok && t.Holder != "" && t.Until <= o.Now {
-				t.fail(nexus.OutcomeExpired, manyAttempts)
-				ok, next = t.stepAlone(a, o)
+			ok, next := t.stepAlone(a, o, maxAttempts)
+			if !ok && t.Holder != "" && t.Until <= max(o.Now, o.Then) {
+				t.fail(nexus.OutcomeExpired, maxAttempts)
+				ok, next = t.stepAlone(a, o, maxAttempts)
 			}
 			return ok, next
 		},
@@ -308,15 +311,41 @@ func taskModel() porcupine.Model {
 	}
 }
 
+// single makes claims of the best claims by id of what they were given, for the model of
+// single tasks: what a claim may pass over, and what else is ready, is not looked at. One
+// that nobody has lived to see may have been given anything.
+func single(history []porcupine.Operation, tasks []string) (alone []porcupine.Operation) {
+	for _, op := range history {
+		in, out := op.Input.(asked), op.Output.(answered)
+		switch {
+		case in.Verb == "ready" || in.Verb == "recover":
+		case in.Verb != "claim" || in.Task != "":
+			alone = append(alone, op)
+		case out.Unknown:
+			for _, in.Task = range tasks {
+				op.Input = in
+				alone = append(alone, op)
+			}
+		default:
+			for _, claim := range out.Claims {
+				in.Task = claim.Task
+				op.Input, op.Output = in, answered{Now: out.Now, Then: out.Then, Claims: []owner{claim}}
+				alone = append(alone, op)
+			}
+		}
+	}
+	return alone
+}
+
 // manyAttempts is for tasks that are never escalated.
 const manyAttempts = 1 << 30
 
-func (t taskState) stepAlone(in asked, out answered) (bool, taskState) {
+func (t taskState) stepAlone(in asked, out answered, maxAttempts int) (bool, taskState) {
 	if in.Verb != "claim" {
-		return t.step(in, out, manyAttempts)
+		return t.step(in, out, maxAttempts)
 	}
 	if t.Holder != "" && t.Until <= out.Now {
-		t.fail(nexus.OutcomeExpired, manyAttempts)
+		t.fail(nexus.OutcomeExpired, maxAttempts)
 	}
 	switch {
 	case t.Status != "pending":
@@ -328,12 +357,20 @@ func (t taskState) stepAlone(in asked, out answered) (bool, taskState) {
 		return false, t
 	}
 	epoch := out.Claims[0].Epoch
-	for _, past := range strings.Fields(t.Past) {
-		var before int64
-		if fmt.Sscanf(past, "%d=", &before); before >= epoch {
-			return false, t
-		}
+	if !t.isNew(epoch) {
+		return false, t
 	}
 	t.give(in, out.Now, epoch)
 	return true, t
+}
+
+// isNew reports whether an epoch comes after all that the task has had.
+func (t taskState) isNew(epoch int64) bool {
+	for _, past := range strings.Fields(t.Past) {
+		var before int64
+		if fmt.Sscanf(past, "%d=", &before); before >= epoch {
+			return false
+		}
+	}
+	return true
 }

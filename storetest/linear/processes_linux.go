@@ -142,8 +142,8 @@ func readEvents(t *testing.T, path string) (events []event) {
 // of it. child names the one that does [Child].
 func RunProcesses(t *testing.T, d Database, child string) {
 	for _, p := range []plan{
-		{Tasks: []string{"t0", "t1", "t2", "t3"}, Calls: 40},
-		{Tasks: []string{"t0", "t1", "t2", "t3", "t4"}, Best: true, Back: true, Calls: 30},
+		{Tasks: []string{"t0", "t1", "t2", "t3"}, Calls: 40, Beside: d.Beside},
+		{Tasks: []string{"t0", "t1", "t2", "t3", "t4"}, Best: true, Back: !d.Beside, Calls: 30, Beside: d.Beside},
 	} {
 		for round := range rounds(1) {
 			t.Run(fmt.Sprintf("best=%v/%d", p.Best, round), func(t *testing.T) {
@@ -166,9 +166,9 @@ func RunProcesses(t *testing.T, d Database, child string) {
 				// none is a complete; the histories of one process have enough.
 				whatHappened(t, history, "claim", "claim refused for the owner")
 				if p.Best {
-					mustBeLinearizable(t, queue.porcupine(), history)
+					d.mustBeQueue(t, queue, history)
 				} else {
-					mustBeLinearizable(t, taskModel(), history)
+					mustBeLinearizable(t, taskModel(manyAttempts), history)
 				}
 				mustBeRight(t, d, name, clock)
 			})
