@@ -15,6 +15,8 @@ import (
 	"github.com/seed-c8812374/nexus/store"
 )
 
+var errEnough = errors.New("enough")
+
 // passAll is a network without faults.
 func passAll(_ bool, piece []byte) ([]byte, bool) { return piece, true }
 
@@ -99,7 +101,6 @@ func TestWatchMissesNothing(t *testing.T) {
 	fatal(t, newProject(t.Context(), &writing[0].Services, "p"))
 
 	const writers, each = 4, 15
-	enough := errors.New("enough")
 	seen := make([][]int64, 2)
 	var watching sync.WaitGroup
 	for i, db := range []*store.DB{broken, pooled} {
@@ -107,11 +108,11 @@ func TestWatchMissesNothing(t *testing.T) {
 			err := db.Watch(background, 0, nexus.HistoryFilter{}, func(c *nexus.Change) error {
 				seen[i] = append(seen[i], c.Seq)
 				if c.ID == "last" {
-					return enough
+					return errEnough
 				}
 				return nil
 			})
-			if !errors.Is(err, enough) {
+			if !errors.Is(err, errEnough) {
 				t.Error(err)
 			}
 		})

@@ -31,7 +31,6 @@ var children = childtest.Children{
 	"torture-migrate":   childTortureMigrate,
 	"torture-open":      childTortureOpen,
 	"undo":              childUndo,
-	"work-loop":         childWorkLoop,
 	"write-many":        childWriteMany,
 	"write-until-kill":  childWriteUntilKill,
 }
