@@ -110,6 +110,11 @@ func (r *rows) close() (int64, error) {
 	r.closed = true
 	tag, err := r.reader.Close()
 	r.n, r.err = tag.RowsAffected(), err
+	if r.conn.commits && err == nil {
+		if err := readControl(r.pipeline); err != nil {
+			r.err = commitError{err}
+		}
+	}
 	if r.pipeline != nil {
 		if err := r.pipeline.Close(); r.err == nil {
 			r.err = err

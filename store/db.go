@@ -18,6 +18,8 @@ type DB struct {
 	now     func() time.Time
 	log     *slog.Logger
 	indexed atomic.Int64 // how far history_rows has been seen to follow the history
+
+	checkpointing atomic.Bool // somebody was seen to want checkpoints to be made
 }
 
 // Services has one service per entity.
@@ -160,10 +162,12 @@ func (db *DB) Close() error { return db.driver.Close() }
 func (db *DB) InTx(ctx context.Context, fn func(tx *Tx) error) error {
 	var due []nexus.CheckpointRequest
 	var tx *Tx
-	err := db.driver.Write(ctx, func(c driver.Conn) (err error) {
-		tx = newTx(c, db.now)
-		due, err = db.settled(ctx, c, &tx.end, func() error { return fn(tx) })
-		return err
+	err := again(func() error {
+		return db.driver.Write(ctx, func(c driver.Conn) (err error) {
+			tx = newTx(c, db.now)
+			due, err = db.settled(ctx, c, &tx.end, func() error { return fn(tx) })
+			return err
+		})
 	})
 	if err == nil {
 		db.committed(ctx, &tx.end, due)
@@ -197,10 +201,12 @@ func (db *DB) writeBeside(ctx context.Context, fn func(driver.Conn, *settlement)
 func (db *DB) settle(ctx context.Context, transact func(context.Context, func(driver.Conn) error) error, fn func(driver.Conn, *settlement) error) error {
 	var due []nexus.CheckpointRequest
 	var end settlement
-	err := transact(ctx, func(c driver.Conn) (err error) {
-		end = settlement{} // when this runs a second time
-		due, err = db.settled(ctx, c, &end, func() error { return fn(c, &end) })
-		return err
+	err := again(func() error {
+		return transact(ctx, func(c driver.Conn) (err error) {
+			end = settlement{} // when this runs a second time
+			due, err = db.settled(ctx, c, &end, func() error { return fn(c, &end) })
+			return err
+		})
 	})
 	if err == nil {
 		db.committed(ctx, &end, due)

@@ -122,6 +122,25 @@ END
 $$;
 -- +goose StatementEnd
 
+-- Records what this transaction has changed and who did it, and returns the first record
+-- or NULL. Where checkpoints are made there is more to do, which this refuses.
+-- +goose StatementBegin
+CREATE FUNCTION nexus_record(at BIGINT, name TEXT, by TEXT) RETURNS BIGINT LANGUAGE plpgsql AS $$
+DECLARE
+    begun CONSTANT BIGINT := nexus_first_change();
+BEGIN
+    IF begun IS NULL THEN
+        RETURN NULL;
+    END IF;
+    IF EXISTS (SELECT 1 FROM checkpoint_settings) THEN
+        RAISE EXCEPTION 'somebody wants checkpoints to be made' USING ERRCODE = 'NX001';
+    END IF;
+    INSERT INTO history (at_us, change, first, operation, actor) VALUES (at, 'operation', begun, name, by);
+    RETURN begun;
+END
+$$;
+-- +goose StatementEnd
+
 -- Its arguments are the kind, the column of the id, the large columns, and the columns
 -- that are v1, v2 and so on.
 -- +goose StatementBegin
@@ -352,6 +371,7 @@ DROP TRIGGER projects_history_update ON projects;
 DROP TRIGGER projects_history ON projects;
 DROP FUNCTION nexus_history();
 DROP FUNCTION nexus_project(TEXT, JSONB);
+DROP FUNCTION nexus_record(BIGINT, TEXT, TEXT);
 DROP FUNCTION nexus_first_change();
 DROP VIEW history_rows;
 DROP TABLE history_marks;

@@ -89,6 +89,14 @@ type Conn interface {
 	Dialect() Dialect
 }
 
+// Committer is a Conn that can commit in the round trip of a transaction's last statement.
+type Committer interface {
+	// QueryAndCommit is Query, and commits. It is the last call of a transaction. If the
+	// statement fails, nothing is committed. fn runs before it is known whether the
+	// commit has succeeded.
+	QueryAndCommit(ctx context.Context, sql string, args []Arg, fn func(Row) error) error
+}
+
 // Dialect is where the SQL of one database differs from that of another. The zero
 // value is for one that has one writer at a time.
 type Dialect struct {
@@ -97,6 +105,12 @@ type Dialect struct {
 	// Fragile: a statement that fails takes its whole transaction with it, unless
 	// there is a savepoint.
 	Fragile bool
+	// Record is a statement that has the history record whatever this transaction has
+	// changed, and who did it: $1 is when in microseconds, $2 what it is called, $3 the
+	// actor. It returns the number of the first record, NULL if there is none. If
+	// somebody wants checkpoints to be made, of which there is more to do before the
+	// transaction ends, it fails with nexus.CodeTransition.
+	Record string
 	// FirstChange is an expression that has the history record whatever this transaction
 	// has changed, and is the number of the first record of it, NULL if there is none.
 	// It is empty where changes are recorded at once, and no other writes meanwhile.
