@@ -59,7 +59,7 @@ func openBench(b *testing.B, url string) *store.DB {
 // updates (-N) with as many clients say what the server can do.
 func BenchmarkWorkLoop(b *testing.B) {
 	url := durable(b)
-	for _, workers := range []int{1, 8, 32} {
+	for _, workers := range []int{1, 8, 32, 128} {
 		for _, inTx := range []bool{false, true} {
 			b.Run(fmt.Sprintf("workers=%d/InTx=%v", workers, inTx), func(b *testing.B) {
 				benchWorkLoop(b, openBench(b, url), workers, inTx)

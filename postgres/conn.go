@@ -154,6 +154,7 @@ func (c *conn) send(ctx context.Context, statement *pgconn.StatementDescription,
 	}
 	if c.commits {
 		p.SendQueryParams("COMMIT", nil, nil, nil, nil)
+		p.SendQueryParams(settle, nil, nil, nil, nil)
 		c.ended = new(ended)
 	}
 	if err := p.Sync(); err != nil {

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"encoding/hex"
+	"errors"
 	"math"
 	"slices"
 	"strconv"
@@ -113,6 +114,8 @@ func (r *rows) close() (int64, error) {
 	if r.conn.commits && err == nil {
 		if err := readControl(r.pipeline); err != nil {
 			r.err = commitError{err}
+		} else if err := errors.Join(readControl(r.pipeline), r.pipeline.Close()); err != nil {
+			r.err = settleError{err}
 		}
 	}
 	if r.pipeline != nil {

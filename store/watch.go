@@ -94,6 +94,9 @@ func (db *DB) watchUpTo(ctx context.Context, after int64, filter nexus.HistoryFi
 			list, err = h.list(filter)
 			return err
 		})
+		if settler, must := db.driver.(driver.Settler); must && err == nil && len(list) > 0 {
+			err = settler.Settle(ctx) // what was told must not be lost, and its number given again
+		}
 		if nexus.CodeOf(err) == nexus.CodeOffline {
 			// The connection broke in the middle of it. Whoever reads by numbers may go on
 			// with another, for which this waits.

@@ -123,12 +123,15 @@ $$;
 -- +goose StatementEnd
 
 -- Records what this transaction has changed and who did it, and returns the first record
--- or NULL. Where checkpoints are made there is more to do, which this refuses.
+-- or NULL. Where checkpoints are made there is more to do, which this refuses. Its commit
+-- does not wait for the disk, or everybody who wants to record would wait for that as well;
+-- whoever calls this waits for the disk afterwards.
 -- +goose StatementBegin
 CREATE FUNCTION nexus_record(at BIGINT, name TEXT, by TEXT) RETURNS BIGINT LANGUAGE plpgsql AS $$
 DECLARE
     begun CONSTANT BIGINT := nexus_first_change();
 BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
     IF begun IS NULL THEN
         RETURN NULL;
     END IF;

@@ -109,7 +109,7 @@ type Dialect struct {
 	// changed, and who did it: $1 is when in microseconds, $2 what it is called, $3 the
 	// actor. It returns the number of the first record, NULL if there is none. If
 	// somebody wants checkpoints to be made, of which there is more to do before the
-	// transaction ends, it fails with nexus.CodeTransition.
+	// transaction ends, it fails with nexus.CodeTransition. It is for QueryAndCommit only.
 	Record string
 	// FirstChange is an expression that has the history record whatever this transaction
 	// has changed, and is the number of the first record of it, NULL if there is none.
@@ -220,6 +220,12 @@ type Notifier interface {
 	// Hears reports whether subscribers are told of what is new at present. While they
 	// are not, they have to look by themselves.
 	Hears() bool
+}
+
+// Settler is a DB in which a change can be seen a moment before it is on disk.
+type Settler interface {
+	// Settle waits until all that was seen before is on disk.
+	Settle(ctx context.Context) error
 }
 
 // Catalog is a schema.
