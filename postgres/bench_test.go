@@ -69,6 +69,32 @@ func BenchmarkWorkLoop(b *testing.B) {
 	}
 }
 
+// BenchmarkGrowth is BenchmarkWorkLoop in a database with more or fewer tasks, as an import
+// leaves them.
+func BenchmarkGrowth(b *testing.B) {
+	server := durable(b)
+	for _, tasks := range []int{1_000, 1_000_000} {
+		url := pgtest.SchemaOf(b, server)
+		db, err := postgres.Open(background, url, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		err = db.Projects.Create(background, &nexus.Project{ID: "q", Name: "n", RootPath: "/"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		pgtest.Exec(b, url, fmt.Sprintf(`
+			SET session_replication_role = replica;
+			INSERT INTO tasks (id, project_id, name, status, created_at, updated_at)
+			SELECT 'q' || n, 'q', 'n', 'pending', n, n FROM generate_series(1, %d) n`, tasks))
+		pgtest.Exec(b, url, "VACUUM ANALYZE tasks")
+		b.Run(fmt.Sprintf("tasks=%d", tasks), func(b *testing.B) { claimAndComplete(b, db, 8, false) })
+		if err := db.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func benchWorkLoop(b *testing.B, db *store.DB, workers int, inTx bool) {
 	err := db.Projects.Create(background, &nexus.Project{ID: "p", Name: "n", RootPath: "/"})
 	if err != nil {
@@ -82,6 +108,11 @@ func benchWorkLoop(b *testing.B, db *store.DB, workers int, inTx bool) {
 	if err := db.Tasks.CreateMany(background, tasks); err != nil {
 		b.Fatal(err)
 	}
+	claimAndComplete(b, db, workers, inTx)
+}
+
+// claimAndComplete has workers claim and complete b.N of the tasks that are there.
+func claimAndComplete(b *testing.B, db *store.DB, workers int, inTx bool) {
 	write := func(fn func(*store.Services) error) error { return fn(&db.Services) }
 	if inTx {
 		write = func(fn func(*store.Services) error) error {
