@@ -72,7 +72,11 @@ func (s *Tasks) Claim(ctx context.Context, r nexus.ClaimRequest) (claims []nexus
 				if refused, err = overBudgetProject(ctx, c, r.Filter); err != nil {
 					return err
 				}
-				_, err := mendLeases(ctx, c, now)
+				slack := time.Duration(0)
+				if c.Dialect().LocksRows {
+					slack = aheadBeside
+				}
+				_, err := mendLeases(ctx, c, now, slack)
 				return err
 			}
 		}

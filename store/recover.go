@@ -79,22 +79,18 @@ func expire(ctx context.Context, c driver.Conn, end *settlement, now time.Time) 
 
 // mendLeases gives leases their length from now that a clock which was ahead has
 // made longer. Without it, such a task would be lost for as long as that clock was
-// ahead if its agent died. Where transactions write side by side, now may be older than
-// the heartbeat that it comes after, whose lease must not be cut short; so there only
-// what is further ahead counts.
-func mendLeases(ctx context.Context, c driver.Conn, now time.Time) (int, error) {
+// ahead if its agent died. What is not ahead by more than slack stays.
+func mendLeases(ctx context.Context, c driver.Conn, now time.Time, slack time.Duration) (int, error) {
 	const sql = `
 		UPDATE task_attempts SET lease_until_us = lease_us + $1
 		WHERE ended_us IS NULL AND lease_until_us > lease_us + $1 + $2`
-	var slack time.Duration
-	if c.Dialect().LocksRows {
-		slack = aheadBeside
-	}
 	n, err := c.Exec(ctx, sql, driver.Int(micros(now)), driver.Int(slack.Microseconds()))
 	return int(n), err
 }
 
-// aheadBeside is longer than transactions usually wait for each other.
+// aheadBeside is longer than steps that run side by side usually wait for each other. A
+// claim may have looked at the clock before a heartbeat that it comes after, whose lease it
+// must not cut short.
 const aheadBeside = time.Minute
 
 // recovery is one run of Recover.
@@ -114,7 +110,7 @@ func (x *recovery) run(r nexus.RecoverRequest) (err error) {
 	if err != nil {
 		return err
 	}
-	if x.report.MendedLeases, err = mendLeases(x.ctx, x.conn, x.now); err != nil {
+	if x.report.MendedLeases, err = mendLeases(x.ctx, x.conn, x.now, 0); err != nil {
 		return err
 	}
 	held, err := readAttempts(x.ctx, x.conn, selectOpen)
