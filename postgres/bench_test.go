@@ -59,13 +59,39 @@ func openBench(b *testing.B, url string) *store.DB {
 // updates (-N) with as many clients say what the server can do.
 func BenchmarkWorkLoop(b *testing.B) {
 	url := durable(b)
-	for _, workers := range []int{1, 8, 32} {
+	for _, workers := range []int{1, 8, 32, 128} {
 		for _, inTx := range []bool{false, true} {
 			b.Run(fmt.Sprintf("workers=%d/InTx=%v", workers, inTx), func(b *testing.B) {
 				benchWorkLoop(b, openBench(b, url), workers, inTx)
 			})
 		}
 		b.Run(fmt.Sprintf("workers=%d/pgbench", workers), func(b *testing.B) { benchPgbench(b, url, workers) })
+	}
+}
+
+// BenchmarkGrowth is BenchmarkWorkLoop in a database with more or fewer tasks, as an import
+// leaves them.
+func BenchmarkGrowth(b *testing.B) {
+	server := durable(b)
+	for _, tasks := range []int{1_000, 1_000_000} {
+		url := pgtest.SchemaOf(b, server)
+		db, err := postgres.Open(background, url, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		err = db.Projects.Create(background, &nexus.Project{ID: "q", Name: "n", RootPath: "/"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		pgtest.Exec(b, url, fmt.Sprintf(`
+			SET session_replication_role = replica;
+			INSERT INTO tasks (id, project_id, name, status, created_at, updated_at)
+			SELECT 'q' || n, 'q', 'n', 'pending', n, n FROM generate_series(1, %d) n`, tasks))
+		pgtest.Exec(b, url, "VACUUM ANALYZE tasks")
+		b.Run(fmt.Sprintf("tasks=%d", tasks), func(b *testing.B) { claimAndComplete(b, db, 8, false) })
+		if err := db.Close(); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
@@ -82,6 +108,11 @@ func benchWorkLoop(b *testing.B, db *store.DB, workers int, inTx bool) {
 	if err := db.Tasks.CreateMany(background, tasks); err != nil {
 		b.Fatal(err)
 	}
+	claimAndComplete(b, db, workers, inTx)
+}
+
+// claimAndComplete has workers claim and complete b.N of the tasks that are there.
+func claimAndComplete(b *testing.B, db *store.DB, workers int, inTx bool) {
 	write := func(fn func(*store.Services) error) error { return fn(&db.Services) }
 	if inTx {
 		write = func(fn func(*store.Services) error) error {

@@ -19,6 +19,10 @@ import (
 
 const readOnlySession = "default_transaction_read_only"
 
+// notifies says of a session that whoever uses it notifies after it has committed. For
+// others the triggers of the history do, within the transaction.
+const notifies = "nexus.notifies"
+
 const (
 	defaultConns   = 32
 	connectTimeout = 5 * time.Second
@@ -136,6 +140,7 @@ func (d *db) setParameters(p map[string]string, searchPath string) {
 		return
 	}
 	p["search_path"] = searchPath
+	p[notifies] = "on"
 	p[readOnlySession] = "on" // what writes says so
 	if d.options.NoSync {
 		p["synchronous_commit"] = "off"
@@ -154,6 +159,7 @@ func (d *db) settings() []string {
 		"SET LOCAL search_path = " + quoteName(d.schema),
 		"SET LOCAL idle_in_transaction_session_timeout = " + milliseconds(idleTimeout),
 		"SET LOCAL lock_timeout = " + milliseconds(d.options.Patience),
+		"SET LOCAL " + notifies + " = on",
 	}
 	if d.options.NoSync {
 		list = append(list, "SET LOCAL synchronous_commit = off")

@@ -8,11 +8,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-c8812374/nexus/internal/childtest"
 	"github.com/seed-c8812374/nexus/internal/pgtest"
 	"github.com/seed-c8812374/nexus/postgres"
 	"github.com/seed-c8812374/nexus/store"
 	"github.com/seed-c8812374/nexus/storetest"
 )
+
+// children are what other processes do in these tests.
+var children = childtest.Children{}
 
 func TestMain(m *testing.M) {
 	// A step of a walk is many round trips. What the store does in between is the same on
@@ -20,6 +24,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("rapid.checks", "50"); err != nil {
 		panic(err)
 	}
+	childtest.Main(children)
 	os.Exit(pgtest.Main(m))
 }
 

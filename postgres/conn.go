@@ -30,13 +30,18 @@ type conn struct {
 	sent    bool // something of it has been sent
 	depth   int  // of savepoints
 
-	running  *rows // the query whose rows are being read
-	conflict error // the first that says to run the transaction again
+	commits  bool   // the next statement is sent with COMMIT
+	ended    *ended // what became of that
+	running  *rows  // the query whose rows are being read
+	conflict error  // the first that says to run the transaction again
 }
 
 // Dialect implements driver.Conn.
 func (c *conn) Dialect() driver.Dialect {
-	return driver.Dialect{LocksRows: true, Fragile: true, FirstChange: "nexus_first_change()", OnlyUTF8: true}
+	return driver.Dialect{
+		LocksRows: true, Fragile: true, OnlyUTF8: true,
+		FirstChange: "nexus_first_change()", Record: "SELECT nexus_record($1, $2, $3)",
+	}
 }
 
 // Exec implements driver.Conn.
@@ -129,7 +134,7 @@ type callerError struct{ error }
 // send sends what is pending, and the statement.
 func (c *conn) send(ctx context.Context, statement *pgconn.StatementDescription, sql string, values [][]byte) (*rows, error) {
 	r := &rows{conn: c}
-	if len(c.pending) == 0 {
+	if len(c.pending) == 0 && !c.commits {
 		c.sent = c.sent || c.inTx
 		if statement != nil {
 			r.reader = c.pg.ExecStatement(ctx, statement, values, nil, nil)
@@ -146,6 +151,11 @@ func (c *conn) send(ctx context.Context, statement *pgconn.StatementDescription,
 		p.SendQueryStatement(statement, values, nil, nil)
 	} else {
 		p.SendQueryParams(sql, values, nil, nil, nil)
+	}
+	if c.commits {
+		p.SendQueryParams("COMMIT", nil, nil, nil, nil)
+		p.SendQueryParams(settle, nil, nil, nil, nil)
+		c.ended = new(ended)
 	}
 	if err := p.Sync(); err != nil {
 		return nil, errors.Join(err, p.Close())

@@ -22,6 +22,7 @@ const (
 	undefinedTable       = "42P01"
 	featureNotSupported  = "0A000" // of a prepared statement: its result is of other types now
 	noSuchStatement      = "26000"
+	checkpointsWanted    = "NX001" // of nexus_record
 )
 
 // errLost is a connection that was lost before it was used.
@@ -97,6 +98,8 @@ func (d *db) classify(err error) error {
 func (d *db) classifyState(e *nexus.Error, pg *pgconn.PgError) {
 	set := func(code nexus.Code, message, hint string) { e.Code, e.Message, e.Hint = code, message, hint }
 	switch pg.Code {
+	case checkpointsWanted:
+		set(nexus.CodeTransition, "checkpoints are made, for which there is more to do", "nothing was changed")
 	case uniqueViolation:
 		if strings.HasSuffix(pg.ConstraintName, "_pkey") {
 			set(nexus.CodeExists, "the primary key is taken", "")

@@ -112,6 +112,8 @@ type db struct {
 	// that is in a transaction can always read outside of it.
 	reading, writing chan struct{}
 
+	news news // what is new, from and for other processes
+
 	closing   chan struct{} // closed by Close
 	closeOnce sync.Once
 }
@@ -120,7 +122,7 @@ func open(ctx context.Context, url string, o Options) (*db, error) {
 	if _, err := migration.User(o.Migrations); err != nil {
 		return nil, err // before anything is done for nothing
 	}
-	d := &db{options: o, closing: make(chan struct{})}
+	d := &db{options: o, closing: make(chan struct{}), news: news{ending: make(chan struct{})}}
 	config, err := d.configure(url)
 	if err != nil {
 		return nil, err
@@ -128,6 +130,7 @@ func open(ctx context.Context, url string, o Options) (*db, error) {
 	half := max(1, int(config.MaxConns)/2)
 	config.MaxConns = int32(2 * half)
 	d.reading, d.writing = make(chan struct{}, half), make(chan struct{}, half)
+	d.news.config = listenerConfig(config.ConnConfig.Config.Copy())
 	if d.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, d.classify(err)
 	}
@@ -178,7 +181,10 @@ func (d *db) Backup(context.Context, string, func(done, total int64)) (driver.Ba
 
 // Close implements driver.DB.
 func (d *db) Close() error {
-	d.closeOnce.Do(func() { close(d.closing) })
+	d.closeOnce.Do(func() {
+		d.news.end()
+		close(d.closing)
+	})
 	d.pool.Close() // waits for the connections that are in use
 	return nil
 }

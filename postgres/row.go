@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"encoding/hex"
+	"errors"
 	"math"
 	"slices"
 	"strconv"
@@ -110,6 +111,13 @@ func (r *rows) close() (int64, error) {
 	r.closed = true
 	tag, err := r.reader.Close()
 	r.n, r.err = tag.RowsAffected(), err
+	if r.conn.commits && err == nil {
+		if err := readControl(r.pipeline); err != nil {
+			r.err = commitError{err}
+		} else if err := errors.Join(readControl(r.pipeline), r.pipeline.Close()); err != nil {
+			r.err = settleError{err}
+		}
+	}
 	if r.pipeline != nil {
 		if err := r.pipeline.Close(); r.err == nil {
 			r.err = err

@@ -481,6 +481,9 @@ CREATE OR REPLACE FUNCTION nexus_history_lock()
 AS $function$
 BEGIN
     PERFORM pg_advisory_xact_lock('history'::REGCLASS::OID::BIGINT);
+    IF coalesce(current_setting('nexus.notifies', true), '') <> 'on' THEN
+        PERFORM pg_notify('nexus_' || left(encode(sha256(convert_to(current_schema(), 'UTF8')), 'hex'), 16), '');
+    END IF;
     RETURN NULL;
 END
 $function$;
@@ -583,6 +586,26 @@ BEGIN
         WHEN 'sub_feature' THEN (SELECT project_id FROM features WHERE id = of ->> 'feature_id')
         ELSE of ->> 'project_id'
     END;
+END
+$function$;
+
+--- function nexus_record(at bigint, name text, by text)
+CREATE OR REPLACE FUNCTION nexus_record(at bigint, name text, by text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    begun CONSTANT BIGINT := nexus_first_change();
+BEGIN
+    PERFORM set_config('synchronous_commit', 'off', true);
+    IF begun IS NULL THEN
+        RETURN NULL;
+    END IF;
+    IF EXISTS (SELECT 1 FROM checkpoint_settings) THEN
+        RAISE EXCEPTION 'somebody wants checkpoints to be made' USING ERRCODE = 'NX001';
+    END IF;
+    INSERT INTO history (at_us, change, first, operation, actor) VALUES (at, 'operation', begun, name, by);
+    RETURN begun;
 END
 $function$;
 

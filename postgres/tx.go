@@ -124,7 +124,14 @@ func (d *db) writeOnce(ctx context.Context, begin, lock string, fn func(driver.C
 	c.begin(begin)
 	c.pending = append(c.pending, lock)
 	defer c.rollback() // of what has not been committed
-	if err := fn(c); err != nil {
+	err = fn(c)
+	if c.ended != nil && c.ended.err == nil {
+		return false, err
+	}
+	if c.ended != nil {
+		return c.ended.repeat, c.ended.err
+	}
+	if err != nil {
 		var pg *pgconn.PgError
 		taken := errors.As(err, &pg) && pg.Code == uniqueViolation // perhaps by one that began at the same time
 		if c.conflict != nil {
@@ -157,24 +164,117 @@ func (c *conn) commit(ctx context.Context) (repeat bool, err error) {
 	if c.pg.IsClosed() {
 		return true, c.db.classify(errLost)
 	}
-	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.db.options.Patience)
+	limited, cancel := c.unstoppable(ctx)
 	defer cancel()
 	err = c.control(limited, "COMMIT")
-	if err == nil {
+	return c.committed(limited, err)
+}
+
+// unstoppable is a context for a commit.
+func (c *conn) unstoppable(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), c.db.options.Patience)
+}
+
+// committed says what has become of a commit that has ended with err.
+func (c *conn) committed(limited context.Context, err error) (repeat bool, _ error) {
+	switch {
+	case err == nil:
 		c.inTx = false
 		return false, nil
-	}
-	switch {
 	case again(err), pgconn.SafeToRetry(err):
 		return true, c.db.classify(err)
 	case lost(err) || limited.Err() != nil:
-		return false, &nexus.Error{
-			Code: nexus.CodeUnknown, Message: "the connection broke during the commit, so it is not known whether it was done",
-			Hint: "repeat the call with the same idempotency key, or look whether it was done", Err: plain(err),
-		}
+		return false, unknownOutcome(err)
 	default:
 		return false, c.db.classify(err)
 	}
+}
+
+func unknownOutcome(err error) error {
+	return &nexus.Error{
+		Code: nexus.CodeUnknown, Message: "the connection broke during the commit, so it is not known whether it was done",
+		Hint: "repeat the call with the same idempotency key, or look whether it was done", Err: plain(err),
+	}
+}
+
+// ended is how a transaction has ended whose commit was sent with its last statement.
+type ended struct {
+	repeat bool
+	err    error
+}
+
+// QueryAndCommit implements driver.Committer. From here on the end of a context stops
+// nothing; what the statement waits for, others do not hold for long.
+func (c *conn) QueryAndCommit(ctx context.Context, sql string, args []driver.Arg, fn func(driver.Row) error) (err error) {
+	switch {
+	case c.conflict != nil:
+		return c.conflict
+	case !c.sent: // nothing was done
+		return nil
+	case c.running != nil:
+		c.running.readAll()
+	}
+	if ctx.Err() != nil {
+		return canceled(ctx)
+	}
+	if c.db.options.Debug {
+		defer c.logged(ctx, sql+"; COMMIT", args, time.Now(), &err)
+	}
+	limited, cancel := c.unstoppable(ctx)
+	defer cancel()
+	c.commits = true
+	_, err = c.runOnce(limited, sql, args, fn, true)
+	c.commits = false
+	var ofCommit commitError
+	var ofDisk settleError
+	switch {
+	case err == nil:
+		c.inTx = false
+		return nil
+	case errors.As(err, &ofDisk):
+		c.inTx = false
+		c.ended.err = unknownOutcome(err)
+		return c.ended.err
+	case c.ended != nil && (errors.As(err, &ofCommit) || lost(err) || limited.Err() != nil):
+		c.ended.repeat, c.ended.err = c.committed(limited, err)
+		return c.ended.err
+	default: // it has not come to that
+		c.ended = nil
+		return c.failed(ctx, err)
+	}
+}
+
+// commitError is what has come back for a COMMIT.
+type commitError struct{ error }
+
+func (e commitError) Unwrap() error { return e.error }
+
+// settle is a transaction whose commit waits for the disk, and, where that is asked for,
+// for standbys: for its own message, and so for all that was committed before. Those who
+// commit meanwhile share the wait. A transaction that has recorded something ends without
+// it, because until it ends nobody else can record; its caller waits afterwards. What others
+// have done since because of it is later in the log, so that is never kept without it.
+const settle = "SELECT pg_logical_emit_message(true, 'nexus', '')"
+
+// settleError is what has come back for settle. What came before is committed.
+type settleError struct{ error }
+
+func (e settleError) Unwrap() error { return e.error }
+
+// Settle implements driver.Settler. What a standby shows is on the primary's disk.
+func (d *db) Settle(ctx context.Context) error {
+	err := d.look(ctx, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", func(c driver.Conn) error {
+		own := c.(*conn)
+		if err := own.Query(ctx, settle, nil, nil); err != nil {
+			return err
+		}
+		_, err := own.commit(ctx)
+		return err
+	})
+	if nexus.CodeOf(err) == nexus.CodeReadOnly {
+		return nil
+	}
+	return err
 }
 
 // rollback undoes the transaction, if it has not been committed.

@@ -166,13 +166,13 @@ func TestManyProcessesAdopt(t *testing.T) {
 		all[i] = start(t, "", "open-and-write", path, fmt.Sprintf("new%d", i))
 	}
 	for _, p := range all {
-		p.line()
+		p.Line()
 	}
 	for _, p := range all {
-		p.goOn()
+		p.GoOn()
 	}
 	for _, p := range all {
-		if _, err := p.end(); err != nil {
+		if _, err := p.End(); err != nil {
 			t.Error(err)
 		}
 	}

@@ -120,7 +120,7 @@ func TestBackupWhileOthersWrite(t *testing.T) {
 	otherBefore := make(map[string]int)
 	for round := range 6 {
 		for range 5 { // what the other process has been told
-			otherDone = append(otherDone, other.line())
+			otherDone = append(otherDone, other.Line())
 		}
 		mu.Lock()
 		before := acknowledged
@@ -131,7 +131,7 @@ func TestBackupWhileOthersWrite(t *testing.T) {
 	}
 	stop()
 	all.Wait()
-	other.kill()
+	other.Kill()
 	for copied, before := range copies {
 		mustBeSound(t, copied)
 		backup := open(t, copied, nil)
@@ -273,9 +273,9 @@ func TestKillInBackup(t *testing.T) {
 	for round := range 12 {
 		prefix := filepath.Join(filepath.Dir(path), fmt.Sprintf("copy%d-", round))
 		p := start(t, "", "back-up", path, prefix)
-		sum, first, _ := strings.Cut(p.line(), " ")
+		sum, first, _ := strings.Cut(p.Line(), " ")
 		time.Sleep(time.Duration(round*round) * 300 * time.Microsecond)
-		p.kill()
+		p.Kill()
 		if got := sha256.Sum256(content(t, first)); hex.EncodeToString(got[:]) != sum {
 			t.Errorf("%s is not what was reported", first)
 		}

@@ -308,7 +308,7 @@ func TestPermissions(t *testing.T) {
 			if err := os.Chmod(folder, test.folder); err != nil {
 				t.Fatal(err)
 			}
-			output := start(t, "", "nobody", test.mode, target).mustEnd()
+			output := start(t, "", "nobody", test.mode, target).MustEnd()
 			lines := strings.FieldsFunc(output, func(r rune) bool { return r == '\n' })
 			if len(lines) != len(test.want) {
 				t.Fatalf("what fails is %q, want %q", lines, test.want)
@@ -380,7 +380,7 @@ func TestReadWhatOthersWrite(t *testing.T) {
 				t.Fatal(err)
 			}
 			p := start(t, "", "read-twice", test.mode, path)
-			if got := p.line(); got != "1" {
+			if got := p.Line(); got != "1" {
 				t.Errorf("before: %s rows", got)
 			}
 			db := open(t, path, nil) // as root, who may write everywhere
@@ -395,8 +395,8 @@ func TestReadWhatOthersWrite(t *testing.T) {
 				t.Fatal(err)
 			}
 			mustClose(t, db)
-			p.goOn()
-			output, err := p.end()
+			p.GoOn()
+			output, err := p.End()
 			if err != nil || strings.TrimSpace(output) != "200" {
 				t.Errorf("after: %q rows, %v, want 200", output, err)
 			}

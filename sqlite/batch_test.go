@@ -180,7 +180,7 @@ func TestOtherProgramGetsItsTurn(t *testing.T) {
 		})
 	}
 	p := start(t, "", "insert-waiting", path, "5")
-	_, err := p.end()
+	_, err := p.End()
 	close(stop)
 	writers.Wait()
 	if err != nil {

@@ -196,7 +196,7 @@ func childCancelNested(args []string) error {
 // there would end this one.
 func TestCancelNestedContexts(t *testing.T) {
 	t.Parallel()
-	start(t, "", "cancel-nested", newPath(t)).mustEnd()
+	start(t, "", "cancel-nested", newPath(t)).MustEnd()
 }
 
 // A context that ends while a database is opened, at whatever step: the error is

@@ -2,104 +2,16 @@ package sqlite_test
 
 import (
 	"fmt"
-	"slices"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/sqlite"
 	"github.com/seed-c8812374/nexus/store"
-	"github.com/seed-c8812374/nexus/store/driver"
+	"github.com/seed-c8812374/nexus/storetest/fleet"
 )
 
-// childWorkLoop claims and completes tasks of the database at args[0] as agent
-// args[1] until nothing is ready. The completion of one and the claim of the next
-// are one transaction. It prints how many tasks it has completed, and how long the
-// longest transaction took.
-func childWorkLoop(args []string) error {
-	db, err := sqlite.Open(background, args[0], nil)
-	if err != nil {
-		return err
-	}
-	if _, err := db.Agents.Register(background, nexus.Agent{ID: args[1]}); err != nil {
-		return err // the writer's connection is open from here on
-	}
-	say("ready")
-	awaitParent()
-	var held []nexus.Claim
-	var longest time.Duration
-	completed := 0
-	for {
-		var next []nexus.Claim
-		began := time.Now()
-		err := db.InTx(background, func(tx *store.Tx) (err error) {
-			for _, c := range held {
-				if _, err := tx.Tasks.Complete(background, c.TaskID, c.Epoch, nexus.Evidence{}); err != nil {
-					return err
-				}
-			}
-			next, err = tx.Tasks.Claim(background, nexus.ClaimRequest{AgentID: args[1]})
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		longest = max(longest, time.Since(began))
-		completed += len(held)
-		if held = next; len(held) == 0 {
-			break
-		}
-	}
-	say("%d %d", completed, longest.Microseconds())
-	return db.Close()
-}
-
-// fleet is what a number of processes have done together.
-type fleet struct {
-	shares  []int // tasks completed by each, ascending
-	longest time.Duration
-	elapsed time.Duration
-}
-
-// smallest is the smallest share over the mean.
-func (f *fleet) smallest() float64 {
-	sum := 0
-	for _, n := range f.shares {
-		sum += n
-	}
-	return float64(f.shares[0]) * float64(len(f.shares)) / float64(sum)
-}
-
-// runFleet has so many processes work the tasks at path off.
-func runFleet(t testing.TB, path string, processes int) *fleet {
-	t.Helper()
-	all := make([]*process, processes)
-	for i := range all {
-		all[i] = start(t, "", "work-loop", path, fmt.Sprintf("agent-%02d", i))
-	}
-	for _, p := range all {
-		p.line()
-	}
-	f := new(fleet)
-	began := time.Now()
-	for _, p := range all {
-		p.goOn()
-	}
-	for _, p := range all {
-		count, longest, _ := strings.Cut(strings.TrimSpace(p.mustEnd()), " ")
-		n, err := strconv.Atoi(count)
-		us, err2 := strconv.Atoi(longest)
-		if err != nil || err2 != nil {
-			t.Fatalf("%q, %q", count, longest)
-		}
-		f.shares = append(f.shares, n)
-		f.longest = max(f.longest, time.Duration(us)*time.Microsecond)
-	}
-	f.elapsed = time.Since(began)
-	slices.Sort(f.shares)
-	return f
+func init() {
+	children["work-loop"] = fleet.Child(func(path string) (*store.DB, error) { return sqlite.Open(background, path, nil) })
 }
 
 // Sixty-four processes share 10,000 tasks, waiting for the disk each time: each task
@@ -112,41 +24,15 @@ func TestFleet(t *testing.T) {
 	freeTask10(t, db)
 	mustClose(t, db)
 
-	f := runFleet(t, path, processes)
+	f := fleet.Run(t, "work-loop", path, processes)
 	t.Logf("%d tasks in %v, %.0f/s; shares from %d to %d, the smallest %.2f of the mean; the longest transaction took %v",
-		count, f.elapsed.Round(time.Millisecond), count/f.elapsed.Seconds(), f.shares[0], f.shares[len(f.shares)-1], f.smallest(), f.longest)
-	if f.smallest() < 0.25 {
-		t.Errorf("a process got %d tasks, less than a quarter of the mean; all: %v", f.shares[0], f.shares)
+		count, f.Elapsed.Round(time.Millisecond), count/f.Elapsed.Seconds(), f.Shares[0], f.Shares[len(f.Shares)-1], f.Smallest(), f.Longest)
+	if f.Smallest() < 0.25 {
+		t.Errorf("a process got %d tasks, less than a quarter of the mean; all: %v", f.Shares[0], f.Shares)
 	}
 
 	db = open(t, path, nil)
-	counts, err := db.Tasks.CountByStatus(background, nexus.TaskFilter{})
-	if err != nil || counts[nexus.TaskCompleted] != count {
-		t.Errorf("statuses: %v, %v", counts, err)
-	}
-	attempts, tasks := int64(0), int64(0)
-	benchMust(t, db.View(background, func(tx *store.Tx) error {
-		return tx.Query(background, "SELECT count(*), count(DISTINCT task_id) FROM task_attempts WHERE outcome = 'completed'", nil,
-			func(r driver.Row) error {
-				attempts, tasks = r.Int(0), r.Int(1)
-				return nil
-			})
-	}))
-	if attempts != count || tasks != count {
-		t.Errorf("%d completions of %d tasks", attempts, tasks)
-	}
-	agents, err := db.Agents.List(background, nexus.AgentFilter{})
-	benchMust(t, err)
-	sum := 0
-	for _, a := range agents {
-		sum += a.TasksCompleted
-		if a.Status != nexus.AgentIdle || a.CurrentTaskID != "" || a.TasksFailed != 0 {
-			t.Errorf("agent: %+v", a)
-		}
-	}
-	if sum != count {
-		t.Errorf("the agents have completed %d tasks", sum)
-	}
+	fleet.Check(t, db, count)
 	health, err := db.Health(background, true)
 	if err != nil || !health.OK() {
 		t.Errorf("health: %+v, %v", health, err)
@@ -171,10 +57,10 @@ func BenchmarkFleet(b *testing.B) {
 			shapes[0].fill(b, db, max(b.N, 11))
 			benchMust(b, db.Close())
 			b.ResetTimer()
-			f := runFleet(b, path, processes)
-			b.ReportMetric(float64(b.N)/f.elapsed.Seconds(), "pairs/s")
-			b.ReportMetric(f.smallest(), "smallest-share")
-			b.ReportMetric(float64(f.longest.Milliseconds()), "longest-ms")
+			f := fleet.Run(b, "work-loop", path, processes)
+			b.ReportMetric(float64(b.N)/f.Elapsed.Seconds(), "pairs/s")
+			b.ReportMetric(f.Smallest(), "smallest-share")
+			b.ReportMetric(float64(f.Longest.Milliseconds()), "longest-ms")
 			b.ReportMetric(0, "ns/op")
 		})
 	}

@@ -47,14 +47,14 @@ func TestProcessesUndoTheSame(t *testing.T) {
 		all = append(all, start(t, "", "undo", path, fmt.Sprint(operation)))
 	}
 	for _, p := range all {
-		p.line()
+		p.Line()
 	}
 	for _, p := range all {
-		p.goOn()
+		p.GoOn()
 	}
 	codes := tally{}
 	for _, p := range all {
-		codes[p.mustEnd()]++
+		codes[p.MustEnd()]++
 	}
 	if codes["code \"\"\n"] != 1 || codes["code \"bad_transition\"\n"] != 3 {
 		t.Errorf("the processes say %v", codes)

@@ -84,13 +84,13 @@ func TestManyProcessesOpenTheSameNewPath(t *testing.T) {
 		all[i] = start(t, "", "open-and-write", path, fmt.Sprintf("p%d", i))
 	}
 	for _, p := range all {
-		p.line()
+		p.Line()
 	}
 	for _, p := range all {
-		p.goOn()
+		p.GoOn()
 	}
 	for _, p := range all {
-		if _, err := p.end(); err != nil {
+		if _, err := p.End(); err != nil {
 			t.Error(err)
 		}
 	}
@@ -171,13 +171,13 @@ func TestProcessesAndGoroutinesOpenTheSameNewPath(t *testing.T) {
 			all = append(all, start(t, "", "open-at-once", path, fmt.Sprintf("p%d", i)))
 		}
 		for _, p := range all {
-			p.line()
+			p.Line()
 		}
 		for _, p := range all {
-			p.goOn()
+			p.GoOn()
 		}
 		for _, p := range all {
-			if _, err := p.end(); err != nil {
+			if _, err := p.End(); err != nil {
 				t.Errorf("round %d: %.2000s", round, err)
 			}
 		}

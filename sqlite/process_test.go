@@ -45,7 +45,7 @@ func childHoldLock(args []string) error {
 func holdLock(t testing.TB, path, sql string) *process {
 	t.Helper()
 	p := start(t, "", "hold-lock", path, sql)
-	p.line()
+	p.Line()
 	return p
 }
 
@@ -80,7 +80,7 @@ func TestAnotherProcessHoldsTheLock(t *testing.T) {
 		t.Errorf("the write has not waited: %v", err)
 	default:
 	}
-	holder.mustEnd()
+	holder.MustEnd()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
@@ -133,7 +133,7 @@ func TestOpenWhileAnotherProcessHoldsTheLock(t *testing.T) {
 				case err := <-failed:
 					wantCode(t, err, code)
 				case <-time.After(10 * time.Second): // as long as the lock is held
-					holder.mustEnd()
+					holder.MustEnd()
 					<-failed
 					t.Fatalf("%s does not end the wait", limit)
 				}
@@ -141,7 +141,7 @@ func TestOpenWhileAnotherProcessHoldsTheLock(t *testing.T) {
 
 				options.Patience = patient
 				done := withContext(background, path, options)
-				holder.mustEnd()
+				holder.MustEnd()
 				if err := <-done; err != nil {
 					t.Errorf("after the lock is free: %v", err)
 				}
@@ -194,13 +194,13 @@ func TestProcessesWriteTogether(t *testing.T) {
 		all = append(all, start(t, "", "write-many", path, fmt.Sprint(i), fmt.Sprint(each)))
 	}
 	for _, p := range all {
-		p.line()
+		p.Line()
 	}
 	for _, p := range all {
-		p.goOn()
+		p.GoOn()
 	}
 	for _, p := range all {
-		if _, err := p.end(); err != nil {
+		if _, err := p.End(); err != nil {
 			t.Error(err)
 		}
 	}
@@ -250,10 +250,10 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	for round := range 20 {
 		p := start(t, "", "write-until-kill", path, fmt.Sprint(round))
 		for range 1 + 7*round {
-			want = append(want, p.line())
+			want = append(want, p.Line())
 		}
 		// What it had printed by then counts too; a line that is cut off does not.
-		rest := p.kill()
+		rest := p.Kill()
 		if i := strings.LastIndexByte(rest, '\n'); i >= 0 {
 			want = append(want, strings.Split(rest[:i], "\n")...)
 		}
@@ -282,9 +282,9 @@ func TestTruncatedLog(t *testing.T) {
 	p := start(t, "", "write-until-kill", path, "x")
 	written := []string{}
 	for range 60 {
-		written = append(written, p.line())
+		written = append(written, p.Line())
 	}
-	p.kill()
+	p.Kill()
 	database, log := content(t, path), content(t, path+"-wal")
 	if len(log) < 10_000 {
 		t.Fatalf("the log has %d bytes", len(log))
@@ -348,5 +348,5 @@ func childOpenAndClose(args []string) error {
 // wrong there would end this one.
 func TestOpenAndCloseAllTheTime(t *testing.T) {
 	t.Parallel()
-	start(t, "", "open-and-close", newDatabase(t), newDatabase(t), newDatabase(t), newDatabase(t)).mustEnd()
+	start(t, "", "open-and-close", newDatabase(t), newDatabase(t), newDatabase(t), newDatabase(t)).MustEnd()
 }

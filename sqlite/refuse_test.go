@@ -54,8 +54,8 @@ func TestRefuseOtherProgramWithLog(t *testing.T) {
 	path := newPath(t)
 	script(t, path, "PRAGMA journal_mode = WAL; CREATE TABLE contacts (id INTEGER PRIMARY KEY)")
 	p := start(t, "", "leave-wal", path, "INSERT INTO contacts VALUES (1)")
-	p.line()
-	p.kill()
+	p.Line()
+	p.Kill()
 	log := content(t, path+"-wal")
 	if len(log) == 0 {
 		t.Fatal("no write-ahead log is left")
@@ -213,7 +213,7 @@ func TestHostileRelativeNames(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			folder := t.TempDir()
-			start(t, folder, "relative-path", name).mustEnd()
+			start(t, folder, "relative-path", name).MustEnd()
 			if size(folder+"/"+name) == 0 {
 				t.Error("there is no file of that name")
 			}

@@ -107,7 +107,7 @@ func TestRestoreWhileOthersWork(t *testing.T) {
 	path := newDatabase(t)
 	db := open(t, path, nil)
 	other := start(t, "", "write-until-kill", path, "other")
-	other.line()
+	other.Line()
 	ctx, stop := context.WithCancel(background)
 	var all sync.WaitGroup
 	var mu sync.Mutex
@@ -150,7 +150,7 @@ func TestRestoreWhileOthersWork(t *testing.T) {
 	time.Sleep(30 * time.Millisecond)
 	stop()
 	all.Wait()
-	for line := range strings.Lines(other.kill()) {
+	for line := range strings.Lines(other.Kill()) {
 		if strings.HasSuffix(line, "\n") { // or else it is cut off
 			acknowledged[strings.TrimSuffix(line, "\n")] = true
 		}
@@ -205,10 +205,10 @@ func TestKillInRestore(t *testing.T) {
 	for round := range 10 {
 		p := start(t, "", "restore", path, large, small)
 		for range 1 + round%2 {
-			p.line()
+			p.Line()
 		}
 		time.Sleep(time.Duration(round) * 8 * time.Millisecond)
-		p.kill()
+		p.Kill()
 		db := open(t, path, nil)
 		n := len(projectIDs(t, db))
 		mustClose(t, db)
@@ -244,9 +244,9 @@ func TestRestoreWithLog(t *testing.T) {
 	from := newDatabase(t)
 	p := start(t, "", "write-until-kill", from, "x")
 	for range 20 {
-		p.line()
+		p.Line()
 	}
-	p.kill()
+	p.Kill()
 	database, log := content(t, from), content(t, from+"-wal")
 	path := newPath(t)
 	mustRestore(t, path, from)
@@ -353,7 +353,7 @@ func TestRestoreIsCanceled(t *testing.T) {
 	wantCode(t, err, nexus.CodeCanceled)
 	_, err = sqlite.Restore(background, path, backup, &sqlite.Options{Patience: 30 * time.Millisecond}, true, nil)
 	wantCode(t, err, nexus.CodeBusy)
-	holder.mustEnd()
+	holder.MustEnd()
 	mustBeAlone(t, path)
 	mustEqual(t, dump(t, path), before)
 	mustRestore(t, path, backup)

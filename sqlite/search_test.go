@@ -128,7 +128,7 @@ func TestSearchWithoutWriting(t *testing.T) {
 			if hits := search(t, db, "later"); len(hits) != 1 || hits[0].ID != "t3" {
 				t.Errorf("while another holds the lock: %+v", hits)
 			}
-			holder.mustEnd()
+			holder.MustEnd()
 			mustClose(t, db)
 			mustBeIndexed(t, path, "indexed", "later", "first")
 		})
@@ -319,10 +319,10 @@ func TestSearchKilled(t *testing.T) {
 	for round := range 8 {
 		p := start(t, "", "search-until-kill", path, fmt.Sprintf("round%d", round))
 		for range round%3 + 1 {
-			p.line()
+			p.Line()
 		}
-		time.AfterFunc(time.Duration(round*7)*time.Millisecond, func() { _ = p.cmd.Process.Kill() })
-		_, _ = p.end()
+		time.AfterFunc(time.Duration(round*7)*time.Millisecond, func() { _ = p.Cmd.Process.Kill() })
+		_, _ = p.End()
 		mustBeIndexed(t, path, "needle", "round", fmt.Sprintf("round%d", round), "needle1", "first")
 	}
 	mustBeSound(t, path)

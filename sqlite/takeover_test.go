@@ -51,7 +51,7 @@ func TestTakeoverInFlight(t *testing.T) {
 				}))
 				c := mustClaim(t, db, nexus.ClaimRequest{AgentID: "a", TaskID: "it", Lease: time.Minute})
 				script(t, path, "PRAGMA foreign_keys = "+keys+"; "+sql)
-				attemptsAreRight(t, db)
+				mustSucceed(t, storetest.CheckAttempts(background, db))
 				explanationsAreRight(t, db)
 
 				// Others find work: while it is held, and when the lease is over.
@@ -64,7 +64,7 @@ func TestTakeoverInFlight(t *testing.T) {
 							wantCode(t, err, nexus.CodeFenced)
 						}
 					}
-					attemptsAreRight(t, db)
+					mustSucceed(t, storetest.CheckAttempts(background, db))
 					clock.Move(time.Minute)
 				}
 				_, err := db.Tasks.Heartbeat(background, "it", c.Epoch, 0)
@@ -75,7 +75,7 @@ func TestTakeoverInFlight(t *testing.T) {
 					_, err := db.Recover(background, r)
 					mustSucceed(t, err)
 				}
-				attemptsAreRight(t, db)
+				mustSucceed(t, storetest.CheckAttempts(background, db))
 				if _, err := db.Agents.Terminate(background, "a", ""); err != nil {
 					wantCode(t, err, nexus.CodeNotFound)
 				}
@@ -88,24 +88,6 @@ func TestTakeoverInFlight(t *testing.T) {
 			})
 		}
 	}
-}
-
-// attemptsAreRight fails the test if an open attempt holds what nobody can be at
-// work on.
-func attemptsAreRight(t *testing.T, db *store.DB) {
-	t.Helper()
-	const wrong = `
-		SELECT coalesce(group_concat(a.task_id || ' of ' || a.agent_id || ' is ' || coalesce(t.status || ' of ' || coalesce(t.assigned_agent, 'nobody'), 'gone')), '')
-		FROM task_attempts a LEFT JOIN tasks t ON t.id = a.task_id
-		WHERE a.ended_us IS NULL AND (t.id IS NULL OR t.assigned_agent IS NOT a.agent_id
-			OR t.status IN ('pending', 'blocked', 'completed', 'failed', 'skipped', 'escalated', 'cancelled'))`
-	mustSucceed(t, db.View(background, func(tx *store.Tx) error {
-		found, err := one(tx, wrong)
-		if found != "" {
-			t.Errorf("an open attempt holds %s", found)
-		}
-		return err
-	}))
 }
 
 // explanationsAreRight fails the test if Explain calls a task ready that Ready does

@@ -75,8 +75,8 @@ func tortureCompact(t *testing.T, rng *rand.Rand, kills int) {
 		}
 		journal := filepath.Join(folder, fmt.Sprintf("%d.journal", round))
 		p := start(t, "", "torture-compact", path, journal, "compact", asJSON(o))
-		output, err := p.end()
-		if p.cmd.ProcessState.Exited() {
+		output, err := p.End()
+		if p.Cmd.ProcessState.Exited() {
 			mustSucceed(t, err)
 		} else {
 			killed++

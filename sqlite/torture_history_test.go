@@ -192,11 +192,11 @@ func tortureHistory(t *testing.T, rng *rand.Rand, kills int) {
 		p := start(t, "", "back-and-forth", path, strconv.FormatUint(rng.Uint64(), 10))
 		var lines []string
 		for range 1 + rng.IntN(12) {
-			lines = append(lines, p.line())
+			lines = append(lines, p.Line())
 		}
 		time.Sleep(randomDelay(rng))
-		rest := p.kill()
-		if text := p.stderr.String(); text != "" {
+		rest := p.Kill()
+		if text := p.Stderr.String(); text != "" {
 			t.Fatal(text)
 		}
 		if i := strings.LastIndexByte(rest, '\n'); i >= 0 {

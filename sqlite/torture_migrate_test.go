@@ -125,16 +125,16 @@ func tortureMigrations(t *testing.T, rng *rand.Rand, kills int) {
 			all = append(all, start(t, "", "torture-migrate", path, journalOf(path, i), fmt.Sprintf("p%d", i), asJSON(o)))
 		}
 		for _, p := range all {
-			p.line()
+			p.Line()
 		}
 		for _, p := range all {
-			p.goOn()
+			p.GoOn()
 		}
 		dead := 0
 		for i, p := range all {
-			output, err := p.end()
+			output, err := p.End()
 			switch {
-			case i < doomed && !p.cmd.ProcessState.Exited():
+			case i < doomed && !p.Cmd.ProcessState.Exited():
 				dead++
 				phases[migrationPhase(t, journalOf(path, i))]++
 			case err != nil:

@@ -122,15 +122,15 @@ func tortureOpen(t *testing.T, rng *rand.Rand, kills int) {
 			all = append(all, start(t, "", child, path, journals[i], fmt.Sprintf("p%d", i), asJSON(o)))
 		}
 		for _, p := range all {
-			p.line()
+			p.Line()
 		}
 		for _, p := range all {
-			p.goOn()
+			p.GoOn()
 		}
 		stored := map[string]bool{}
 		for i, p := range all {
-			output, err := p.end()
-			dead := i < doomed && !p.cmd.ProcessState.Exited()
+			output, err := p.End()
+			dead := i < doomed && !p.Cmd.ProcessState.Exited()
 			if err != nil && !dead {
 				t.Errorf("round %d: %v", rounds, err)
 			}

@@ -224,13 +224,13 @@ func (x *torture) start(v *victim) {
 func (x *torture) journalOf(v *victim) string { return filepath.Join(x.folder, v.name+".journal") }
 
 func (v *victim) expect(line string) {
-	v.t.Helper()
-	if got := v.line(); got != line {
-		v.t.Fatalf("%s says %q, not %q", v.name, got, line)
+	v.T.Helper()
+	if got := v.Line(); got != line {
+		v.T.Fatalf("%s says %q, not %q", v.name, got, line)
 	}
 }
 
-func (v *victim) order(o order) { fmt.Fprintln(v.stdin, asJSON(o)) }
+func (v *victim) order(o order) { fmt.Fprintln(v.Stdin, asJSON(o)) }
 
 // awaited are what a process is waited for to begin before it is killed.
 var awaited = map[string][]string{
@@ -268,12 +268,12 @@ func (x *torture) round() {
 		doomed = slices.Clone(x.victims)
 	}
 	if await.Die {
-		_, _ = chosen.end()
+		_, _ = chosen.End()
 	} else {
 		chosen.expect("reached")
 		if way < 1 { // while they close the database
 			for _, v := range doomed {
-				v.goOn()
+				v.GoOn()
 			}
 			for _, v := range doomed {
 				v.expect("closing")
@@ -327,19 +327,19 @@ func randomDelay(rng *rand.Rand) time.Duration {
 func (x *torture) kill(doomed []*victim) (acts []*act) {
 	x.Helper()
 	for _, v := range doomed {
-		_ = v.cmd.Process.Kill()
+		_ = v.Cmd.Process.Kill()
 	}
 	for _, v := range doomed {
-		if !v.waited {
-			v.process.kill()
+		if !v.Waited {
+			v.process.Kill()
 		}
-		if text := v.stderr.String(); text != "" {
+		if text := v.Stderr.String(); text != "" {
 			x.Fatalf("%s: %s", v.name, text)
 		}
 		did := x.journaled(v)
 		acts = append(acts, did...)
 		x.dead[v.name] = true
-		if !v.cmd.ProcessState.Exited() {
+		if !v.Cmd.ProcessState.Exited() {
 			x.kills++
 			x.notePhases(did)
 		}

@@ -66,14 +66,14 @@ func TestProcessesTakeTurns(t *testing.T) {
 		all[i] = start(t, "", "draw", path)
 	}
 	for _, p := range all {
-		p.line()
+		p.Line()
 	}
 	for _, p := range all {
-		p.goOn()
+		p.GoOn()
 	}
 	shares, sum := []int{}, 0
 	for _, p := range all {
-		n, err := strconv.Atoi(strings.TrimSpace(p.mustEnd()))
+		n, err := strconv.Atoi(strings.TrimSpace(p.MustEnd()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,7 +107,7 @@ func childWriteOnCue(args []string) error {
 func gotIn(t testing.TB, path, id string) *process {
 	t.Helper()
 	p := start(t, "", "write-on-cue", path, id)
-	p.line()
+	p.Line()
 	return p
 }
 
@@ -154,14 +154,14 @@ func TestKilledInTheTurnstile(t *testing.T) {
 			}
 			for i, p := range all {
 				if slices.Contains(victims, names[i]) {
-					p.kill()
+					p.Kill()
 				} else {
-					p.goOn()
+					p.GoOn()
 				}
 			}
 			for i, p := range all {
 				if !slices.Contains(victims, names[i]) {
-					p.mustEnd()
+					p.MustEnd()
 				}
 			}
 			db := open(t, path, nil)
@@ -201,8 +201,8 @@ func TestGivingUpInTheTurnstile(t *testing.T) {
 		giveUp()
 	}
 	second := inTheLine(t, path, "second-inside", 2)
-	first.mustEnd()
-	if line := second.line(); line != "inside" { // although db does not come to write
+	first.MustEnd()
+	if line := second.Line(); line != "inside" { // although db does not come to write
 		t.Fatalf("the second says %q", line)
 	}
 
@@ -214,7 +214,7 @@ func TestGivingUpInTheTurnstile(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() { done <- db.Projects.Create(background, project("back")) }()
-	second.mustEnd()
+	second.MustEnd()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
@@ -232,18 +232,18 @@ func TestStoppedInTheTurnstile(t *testing.T) {
 	holder := gotIn(t, path, "holder")
 	stopped := inTheLine(t, path, "stopped", 1)
 	signal := func(s syscall.Signal) {
-		if err := stopped.cmd.Process.Signal(s); err != nil {
+		if err := stopped.Cmd.Process.Signal(s); err != nil {
 			t.Fatal(err)
 		}
 	}
 	signal(syscall.SIGSTOP)
 	untilInLine(t, path, 0)
-	holder.mustEnd()
+	holder.MustEnd()
 	db := open(t, path, &sqlite.Options{Patience: 20 * time.Millisecond}) // with more it takes longer to pass
 	create(t, db, "passed")
 	create(t, db, "passed again")
 	signal(syscall.SIGCONT)
-	stopped.mustEnd()
+	stopped.MustEnd()
 	create(t, db, "after")
 	if ids := projectIDs(t, db); len(ids) != 6 {
 		t.Errorf("rows: %v", ids)
@@ -303,8 +303,8 @@ func TestCloseInTheTurnstile(t *testing.T) {
 	wantCode(t, db.Projects.Create(background, project("p")), nexus.CodeBusy)
 	mustClose(t, db)
 	next := inTheLine(t, path, "next", 2)
-	holder.mustEnd()
-	next.mustEnd()
+	holder.MustEnd()
+	next.MustEnd()
 	until(t, "closing the descriptor", func() bool { return descriptors(t, path) == 0 })
 	mustBeAlone(t, path)
 }
@@ -346,13 +346,13 @@ func TestOtherProgramBesideProcesses(t *testing.T) {
 		all = append(all, start(t, "", "keep-writing", path, fmt.Sprint(i)))
 	}
 	for _, p := range all {
-		p.line()
+		p.Line()
 	}
-	if _, err := start(t, "", "insert-waiting", path, "5").end(); err != nil {
+	if _, err := start(t, "", "insert-waiting", path, "5").End(); err != nil {
 		t.Error(err)
 	}
 	for _, p := range all {
-		p.mustEnd()
+		p.MustEnd()
 	}
 	mustBeAlone(t, path)
 	mustBeSound(t, path)

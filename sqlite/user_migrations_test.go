@@ -337,7 +337,7 @@ func TestKillInMidMigration(t *testing.T) {
 			before := dump(t, path)
 			p := start(t, "", "migrate", path, userMigrations(t, map[string]string{"00001_slow.sql": slowMigration}))
 			until(t, "the migration", func() bool { return size(path)+size(path+"-wal") > slowlyMigrating })
-			p.kill()
+			p.Kill()
 
 			// The backup is whole, as it was made before the first change.
 			backups := 0

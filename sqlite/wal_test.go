@@ -135,13 +135,13 @@ func TestProcessesCloseTogether(t *testing.T) {
 			all = append(all, start(t, "", "close-together", path, fmt.Sprintf("p%d-%d", round, i)))
 		}
 		for _, p := range all {
-			p.line()
+			p.Line()
 		}
 		for _, p := range all {
-			p.goOn()
+			p.GoOn()
 		}
 		for _, p := range all {
-			if _, err := p.end(); err != nil {
+			if _, err := p.End(); err != nil {
 				t.Error(err)
 			}
 		}

@@ -183,7 +183,7 @@ func (s *Agents) Terminate(ctx context.Context, id, reason string) (a *nexus.Age
 			return err
 		}
 		for i := range held {
-			_, err := decide(ctx, c, end, held[i].TaskID, held[i].Epoch, s.now(), decision{
+			_, err := decide(ctx, c, end, held[i].TaskID, held[i].Epoch, s.now, decision{
 				outcome: nexus.OutcomeReleased, reason: "its agent was terminated", update: givenBack,
 			})
 			if err != nil {

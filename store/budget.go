@@ -94,7 +94,7 @@ func escalateSpent(ctx context.Context, c driver.Conn, list []nexus.Task, now ti
 
 func escalateTask(ctx context.Context, c driver.Conn, id string, spent *nexus.Spending, now time.Time) error {
 	partOfClaim := new(settlement) // which has its name already
-	_, err := decide(ctx, c, partOfClaim, id, 0, now, decision{
+	_, err := decide(ctx, c, partOfClaim, id, 0, at(now), decision{
 		outcome: nexus.OutcomeEscalated, reason: "its budget is used up: " + spent.String(),
 		update: func(*nexus.Task) nexus.TaskUpdate {
 			return nexus.TaskUpdate{Status: new(nexus.TaskEscalated), AssignedAgent: new("")}

@@ -39,6 +39,16 @@ func (s *Tasks) Claim(ctx context.Context, r nexus.ClaimRequest) (claims []nexus
 	err = s.run.writeBeside(ctx, func(c driver.Conn, end *settlement) error {
 		end.did("claim", r.AgentID)
 		claims, refused = nil, nil // when this runs a second time, another may have been faster
+		if r.TaskID != "" && c.Dialect().LocksRows {
+			// Before anything else, so that it waits for the task while it holds nothing; and
+			// for a heartbeat of who holds that, whose lease may go on.
+			if _, err := tasks.mustLock(ctx, c, r.TaskID); err != nil {
+				return err
+			}
+			if _, err := lockOpenAttempt(ctx, c, r.TaskID); err != nil {
+				return err
+			}
+		}
 		now := s.now()
 		if _, err := expire(ctx, c, end, now); err != nil {
 			return err
@@ -62,9 +72,16 @@ func (s *Tasks) Claim(ctx context.Context, r nexus.ClaimRequest) (claims []nexus
 				if refused, err = overBudgetProject(ctx, c, r.Filter); err != nil {
 					return err
 				}
-				_, err := mendLeases(ctx, c, now)
+				slack := time.Duration(0)
+				if c.Dialect().LocksRows {
+					slack = aheadBeside
+				}
+				_, err := mendLeases(ctx, c, now, slack)
 				return err
 			}
+		}
+		if c.Dialect().LocksRows {
+			now = s.now() // a lease begins when there is something to hold; see decide
 		}
 		claims = make([]nexus.Claim, len(chosen))
 		for i := range chosen {
@@ -193,7 +210,7 @@ func (s *Tasks) Heartbeat(ctx context.Context, id string, epoch int64, lease tim
 		}
 	}
 	err = s.run.writeBeside(ctx, func(c driver.Conn, _ *settlement) error {
-		held, err = heartbeat(ctx, c, id, epoch, lease, s.now())
+		held, err = heartbeat(ctx, c, id, epoch, lease, s.now)
 		return err
 	})
 	if err != nil {
@@ -202,11 +219,12 @@ func (s *Tasks) Heartbeat(ctx context.Context, id string, epoch int64, lease tim
 	return held, nil
 }
 
-func heartbeat(ctx context.Context, c driver.Conn, id string, epoch int64, lease time.Duration, now time.Time) (*nexus.Attempt, error) {
+func heartbeat(ctx context.Context, c driver.Conn, id string, epoch int64, lease time.Duration, clock func() time.Time) (*nexus.Attempt, error) {
 	held, err := lockOpenAttempt(ctx, c, id)
 	if err != nil {
 		return nil, err
 	}
+	now := clock() // when it has it; see decide
 	if held == nil || held.Epoch != epoch {
 		return nil, fenced(ctx, c, id, epoch)
 	}
@@ -239,11 +257,10 @@ func (s *Tasks) Progress(ctx context.Context, id string, epoch int64, p nexus.Pr
 		return nil, err
 	}
 	err = s.run.writeBeside(ctx, func(c driver.Conn, _ *settlement) error {
-		now := s.now()
-		p.At = now.UTC().Truncate(time.Second)
-		if held, err = heartbeat(ctx, c, id, epoch, 0, now); err != nil {
+		if held, err = heartbeat(ctx, c, id, epoch, 0, s.now); err != nil {
 			return err
 		}
+		p.At = held.LeaseUntil.Add(-held.Lease).Truncate(time.Second)
 		text, err := encode(p, false)
 		if err == nil {
 			_, err = c.Exec(ctx, storeProgress, driver.Text(id), driver.Int(epoch), text)

@@ -18,6 +18,8 @@ type DB struct {
 	now     func() time.Time
 	log     *slog.Logger
 	indexed atomic.Int64 // how far history_rows has been seen to follow the history
+
+	checkpointing atomic.Bool // somebody was seen to want checkpoints to be made
 }
 
 // Services has one service per entity.
@@ -163,13 +165,16 @@ func (db *DB) Close() error { return db.driver.Close() }
 // nothing outside the database that may not be done twice.
 func (db *DB) InTx(ctx context.Context, fn func(tx *Tx) error) error {
 	var due []nexus.CheckpointRequest
-	err := db.driver.Write(ctx, func(c driver.Conn) (err error) {
-		tx := newTx(c, db.now)
-		due, err = db.settled(ctx, c, &tx.end, func() error { return fn(tx) })
-		return err
+	var tx *Tx
+	err := again(func() error {
+		return db.driver.Write(ctx, func(c driver.Conn) (err error) {
+			tx = newTx(c, db.now)
+			due, err = db.settled(ctx, c, &tx.end, func() error { return fn(tx) })
+			return err
+		})
 	})
 	if err == nil {
-		db.makeDue(ctx, due)
+		db.committed(ctx, &tx.end, due)
 	}
 	return err
 }
@@ -199,13 +204,25 @@ func (db *DB) writeBeside(ctx context.Context, fn func(driver.Conn, *settlement)
 // settle runs fn as a transaction of a kind.
 func (db *DB) settle(ctx context.Context, transact func(context.Context, func(driver.Conn) error) error, fn func(driver.Conn, *settlement) error) error {
 	var due []nexus.CheckpointRequest
-	err := transact(ctx, func(c driver.Conn) (err error) {
-		var end settlement
-		due, err = db.settled(ctx, c, &end, func() error { return fn(c, &end) })
-		return err
+	var end settlement
+	err := again(func() error {
+		return transact(ctx, func(c driver.Conn) (err error) {
+			end = settlement{} // when this runs a second time
+			due, err = db.settled(ctx, c, &end, func() error { return fn(c, &end) })
+			return err
+		})
 	})
 	if err == nil {
-		db.makeDue(ctx, due)
+		db.committed(ctx, &end, due)
 	}
 	return err
+}
+
+// committed does what comes after a transaction: it tells the others, and makes the
+// checkpoints that are due.
+func (db *DB) committed(ctx context.Context, end *settlement, due []nexus.CheckpointRequest) {
+	if n, can := db.driver.(driver.Notifier); can && end.operation.changed {
+		n.Notify()
+	}
+	db.makeDue(ctx, due)
 }

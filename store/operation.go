@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/seed-c8812374/nexus"
@@ -25,6 +26,7 @@ type operation struct {
 	at    time.Time // when it began
 	last  int64     // the newest record of the history before it
 
+	changed  bool // something that is in the history
 	silent   bool // it is not recorded
 	restores bool // it goes back, and calls for no checkpoint
 }
@@ -76,7 +78,13 @@ func (db *DB) record(ctx context.Context, c driver.Conn, o *operation) (due []ne
 	if o.silent {
 		return nil, nil
 	}
-	var changed, wanted bool // wanted: somebody wants checkpoints
+	if actor, given := ctx.Value(actorKey{}).(string); given {
+		o.actor = actor
+	}
+	if committer, can := c.(driver.Committer); can && !db.checkpointing.Load() {
+		return nil, db.recordAndCommit(ctx, committer, c.Dialect().Record, o)
+	}
+	var wanted bool // somebody wants checkpoints
 	end := `SELECT coalesce(max(seq), 0), EXISTS (SELECT 1 FROM checkpoint_settings) FROM history`
 	first := c.Dialect().FirstChange
 	if first != "" {
@@ -84,22 +92,20 @@ func (db *DB) record(ctx context.Context, c driver.Conn, o *operation) (due []ne
 	}
 	err = c.Query(ctx, end, nil, func(r driver.Row) error {
 		if wanted = r.Int(1) != 0; first == "" {
-			changed = r.Int(0) > o.last
-		} else if changed = !r.IsNull(0); changed {
+			o.changed = r.Int(0) > o.last
+		} else if o.changed = !r.IsNull(0); o.changed {
 			o.last = r.Int(0) - 1
 		}
 		return nil
 	})
-	if err != nil || !changed {
+	db.checkpointing.Store(wanted)
+	if err != nil || !o.changed {
 		return nil, err
 	}
 	if wanted && !o.restores {
 		if due, err = dueCheckpoints(ctx, c, o.last, o.at); err != nil {
 			return nil, err
 		}
-	}
-	if actor, given := ctx.Value(actorKey{}).(string); given {
-		o.actor = actor
 	}
 	const sql = `INSERT INTO history (at_us, change, first, operation, actor) VALUES ($1, 'operation', $2, $3, $4) RETURNING seq`
 	args := []driver.Arg{driver.Int(micros(o.at)), driver.Int(o.last + 1), driver.TextOrNull(o.name), driver.TextOrNull(o.actor)}
@@ -112,6 +118,33 @@ func (db *DB) record(ctx context.Context, c driver.Conn, o *operation) (due []ne
 		return nil, err
 	}
 	return due, db.indexHistory(ctx, c, last)
+}
+
+// errCheckpointing says to run a transaction again, because it may call for checkpoints.
+var errCheckpointing = errors.New("somebody wants checkpoints to be made")
+
+// recordAndCommit is record where nobody wants checkpoints, in the round trip of the
+// commit: while a transaction records, others wait.
+func (db *DB) recordAndCommit(ctx context.Context, c driver.Committer, sql string, o *operation) error {
+	args := []driver.Arg{driver.Int(micros(o.at)), driver.TextOrNull(o.name), driver.TextOrNull(o.actor)}
+	err := c.QueryAndCommit(ctx, sql, args, func(r driver.Row) error {
+		o.changed = !r.IsNull(0)
+		return nil
+	})
+	if nexus.CodeOf(err) == nexus.CodeTransition {
+		db.checkpointing.Store(true)
+		return errCheckpointing
+	}
+	return err
+}
+
+// again runs a transaction once more if it turns out that somebody wants checkpoints.
+func again(transact func() error) error {
+	err := transact()
+	if errors.Is(err, errCheckpointing) {
+		err = transact()
+	}
+	return err
 }
 
 // recordChanges has the history know what the transaction has done until now.

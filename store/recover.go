@@ -79,14 +79,19 @@ func expire(ctx context.Context, c driver.Conn, end *settlement, now time.Time) 
 
 // mendLeases gives leases their length from now that a clock which was ahead has
 // made longer. Without it, such a task would be lost for as long as that clock was
-// ahead if its agent died.
-func mendLeases(ctx context.Context, c driver.Conn, now time.Time) (int, error) {
+// ahead if its agent died. What is not ahead by more than slack stays.
+func mendLeases(ctx context.Context, c driver.Conn, now time.Time, slack time.Duration) (int, error) {
 	const sql = `
 		UPDATE task_attempts SET lease_until_us = lease_us + $1
-		WHERE ended_us IS NULL AND lease_until_us > lease_us + $1`
-	n, err := c.Exec(ctx, sql, driver.Int(micros(now)))
+		WHERE ended_us IS NULL AND lease_until_us > lease_us + $1 + $2`
+	n, err := c.Exec(ctx, sql, driver.Int(micros(now)), driver.Int(slack.Microseconds()))
 	return int(n), err
 }
+
+// aheadBeside is longer than steps that run side by side usually wait for each other. A
+// claim may have looked at the clock before a heartbeat that it comes after, whose lease it
+// must not cut short.
+const aheadBeside = time.Minute
 
 // recovery is one run of Recover.
 type recovery struct {
@@ -105,7 +110,7 @@ func (x *recovery) run(r nexus.RecoverRequest) (err error) {
 	if err != nil {
 		return err
 	}
-	if x.report.MendedLeases, err = mendLeases(x.ctx, x.conn, x.now); err != nil {
+	if x.report.MendedLeases, err = mendLeases(x.ctx, x.conn, x.now, 0); err != nil {
 		return err
 	}
 	held, err := readAttempts(x.ctx, x.conn, selectOpen)
@@ -159,7 +164,7 @@ func (x *recovery) takeBack(a *nexus.Attempt, outcome nexus.Outcome, reason stri
 			return givenBack(t)
 		}
 	}
-	t, err := decide(x.ctx, x.conn, x.end, a.TaskID, a.Epoch, x.now, decision{outcome: outcome, reason: reason, update: update})
+	t, err := decide(x.ctx, x.conn, x.end, a.TaskID, a.Epoch, at(x.now), decision{outcome: outcome, reason: reason, update: update})
 	if err != nil {
 		return err
 	}
@@ -199,7 +204,7 @@ func (x *recovery) takeUnclaimed(r nexus.RecoverRequest) error {
 			continue
 		}
 		reason := "it was in flight without a claim"
-		after, err := decide(x.ctx, x.conn, x.end, t.ID, 0, x.now, decision{
+		after, err := decide(x.ctx, x.conn, x.end, t.ID, 0, at(x.now), decision{
 			outcome: nexus.OutcomeReleased, reason: reason, update: givenBack,
 		})
 		if err != nil {

@@ -346,7 +346,7 @@ func (x *reinstatement) requeue(list []nexus.Task, reason string) error {
 		if !t.Status.InFlight() {
 			continue
 		}
-		_, err := decide(x.ctx, x.conn, x.end, t.ID, nexus.AnyEpoch, x.now, decision{
+		_, err := decide(x.ctx, x.conn, x.end, t.ID, nexus.AnyEpoch, at(x.now), decision{
 			outcome: nexus.OutcomeReleased, reason: reason, update: givenBack,
 		})
 		if err != nil {

@@ -10,8 +10,28 @@ import (
 
 const (
 	watchInterval = 50 * time.Millisecond // between two looks, each of which reads one number
+	newsInterval  = time.Second           // the same where news comes by itself, in case that some is lost
 	watchBatch    = 256                   // changes that are held in memory at once
 )
+
+// Subscribe returns a channel that receives when something may have been committed, by
+// whatever process: some 50 ms after it, once for several. Sometimes nothing has. It is
+// nil where the database cannot tell, and while the database cannot be reached nothing
+// is received; so look from time to time as well. stop, which may be called again, ends it.
+func (db *DB) Subscribe() (news <-chan struct{}, stop func()) {
+	if n, can := db.driver.(driver.Notifier); can {
+		return n.Subscribe()
+	}
+	return nil, func() {}
+}
+
+// lookAgain is when to look without having been told of anything.
+func (db *DB) lookAgain() time.Duration {
+	if n, can := db.driver.(driver.Notifier); can && n.Hears() {
+		return newsInterval
+	}
+	return watchInterval
+}
 
 // Watch calls fn with each change after the one with the number after that the filter
 // chooses, once and in order, as it is committed, by whatever process. What one
@@ -29,8 +49,10 @@ func (db *DB) Watch(ctx context.Context, after int64, filter nexus.HistoryFilter
 	if err := checkHistoryFilter(filter); err != nil {
 		return err
 	}
-	tick := time.NewTicker(watchInterval)
-	defer tick.Stop()
+	news, stop := db.Subscribe()
+	defer stop()
+	again := time.NewTimer(0)
+	defer again.Stop()
 	seen := int64(-1)
 	for {
 		last, err := db.LastChange(ctx)
@@ -44,10 +66,12 @@ func (db *DB) Watch(ctx context.Context, after int64, filter nexus.HistoryFilter
 		case err != nil:
 			return err
 		}
+		again.Reset(db.lookAgain())
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case <-news:
+		case <-again.C:
 		}
 	}
 }
@@ -70,6 +94,16 @@ func (db *DB) watchUpTo(ctx context.Context, after int64, filter nexus.HistoryFi
 			list, err = h.list(filter)
 			return err
 		})
+		if settler, must := db.driver.(driver.Settler); must && err == nil && len(list) > 0 {
+			err = settler.Settle(ctx) // what was told must not be lost, and its number given again
+		}
+		if nexus.CodeOf(err) == nexus.CodeOffline {
+			// The connection broke in the middle of it. Whoever reads by numbers may go on
+			// with another, for which this waits.
+			if _, err = db.LastChange(ctx); err == nil {
+				continue
+			}
+		}
 		if err != nil {
 			return after, err
 		}

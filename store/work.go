@@ -143,11 +143,11 @@ func (s *Tasks) QA(ctx context.Context, id string, epoch int64, note string) (t 
 		return nil, err
 	}
 	err = s.run.writeBeside(ctx, func(c driver.Conn, end *settlement) error {
-		now := s.now()
 		before, err := tasks.mustLock(ctx, c, id)
 		if err != nil {
 			return err
 		}
+		now := s.now()
 		if err := reviewed(ctx, c, id, epoch, now); err != nil {
 			return err
 		}
@@ -156,7 +156,7 @@ func (s *Tasks) QA(ctx context.Context, id string, epoch int64, note string) (t 
 			if note != "" {
 				reason += ": " + note
 			}
-			t, err = decide(ctx, c, end, id, epoch, now, decision{
+			t, err = decide(ctx, c, end, id, epoch, at(now), decision{
 				verb: "qa", outcome: nexus.OutcomeEscalated, reason: reason,
 				update: func(t *nexus.Task) nexus.TaskUpdate {
 					return nexus.TaskUpdate{Status: new(nexus.TaskEscalated), QAIterations: new(t.QAIterations + 1)}
@@ -186,7 +186,7 @@ func reviewed(ctx context.Context, c driver.Conn, id string, epoch int64, now ti
 		}
 		return err
 	}
-	_, err := heartbeat(ctx, c, id, epoch, 0, now)
+	_, err := heartbeat(ctx, c, id, epoch, 0, at(now))
 	return err
 }
 
@@ -207,7 +207,7 @@ func (s *Tasks) decide(ctx context.Context, id string, epoch int64, d decision) 
 		return nil, err
 	}
 	err = s.run.writeBeside(ctx, func(c driver.Conn, end *settlement) error {
-		t, err = decide(ctx, c, end, id, epoch, s.now(), d)
+		t, err = decide(ctx, c, end, id, epoch, s.now, d)
 		return err
 	})
 	if err != nil {
@@ -216,11 +216,17 @@ func (s *Tasks) decide(ctx context.Context, id string, epoch int64, d decision) 
 	return t, nil
 }
 
-func decide(ctx context.Context, c driver.Conn, end *settlement, id string, epoch int64, now time.Time, d decision) (*nexus.Task, error) {
+// at is a clock that stands still.
+func at(now time.Time) func() time.Time { return func() time.Time { return now } }
+
+// decide looks at the clock when it has the task: where it has to wait for that, it is as
+// if the call had come then.
+func decide(ctx context.Context, c driver.Conn, end *settlement, id string, epoch int64, clock func() time.Time, d decision) (*nexus.Task, error) {
 	before, err := tasks.mustLock(ctx, c, id)
 	if err != nil {
 		return nil, err
 	}
+	now := clock()
 	ended, err := endAttempt(ctx, c, id, epoch, now, d)
 	if err != nil {
 		return nil, err

@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -65,11 +67,67 @@ func Start(options ...string) (*Server, error) {
 
 // access has everybody but the superuser give a password.
 const access = `
-local all postgres trust
+local all,replication postgres trust
 local all all scram-sha-256
 host all postgres 127.0.0.1/32 trust
 host all all 127.0.0.1/32 scram-sha-256
 `
+
+// Standby makes a server that follows this one, and starts it. Its name is what
+// synchronous_standby_names calls it.
+func (s *Server) Standby(name string, options ...string) (*Server, error) {
+	program, err := binary("pg_basebackup")
+	if err != nil {
+		return nil, err
+	}
+	folder, err := os.MkdirTemp("/tmp", "nexus-pg")
+	if err != nil {
+		return nil, err
+	}
+	standby := &Server{folder: folder, options: options}
+	owner, err := standby.attributes()
+	if err == nil {
+		err = giveTo(owner, folder)
+	}
+	if err == nil {
+		from := fmt.Sprintf("host=%s user=postgres application_name=%s", s.folder, name)
+		copying := exec.Command(program, "--pgdata="+standby.data(), "--dbname="+from, "--write-recovery-conf", "--checkpoint=fast", "--no-sync")
+		copying.SysProcAttr, copying.Dir = owner, folder
+		if out, failed := copying.CombinedOutput(); failed != nil {
+			err = fmt.Errorf("pg_basebackup: %w: %s", failed, out)
+		}
+	}
+	if err == nil {
+		err = standby.Run()
+	}
+	if err != nil {
+		_ = os.RemoveAll(folder)
+		return nil, err
+	}
+	return standby, nil
+}
+
+// Promote makes a standby a server that can be written to, and waits until it is.
+func (s *Server) Promote() error { return TryExec(s.URL(), "SELECT pg_promote()") }
+
+// Kill kills the server's first process, and all others with it, as the end of its machine
+// does. Nothing is left to say a word.
+func (s *Server) Kill() error {
+	pid := s.process.Process.Pid
+	children, err := exec.Command("pgrep", "-P", strconv.Itoa(pid)).Output()
+	if err != nil {
+		return fmt.Errorf("pgrep: %w", err)
+	}
+	failed := s.kill(syscall.SIGKILL)
+	for field := range strings.FieldsSeq(string(children)) {
+		if child, err := strconv.Atoi(field); err == nil {
+			if p, err := os.FindProcess(child); err == nil {
+				_ = p.Kill() // it may have ended by itself
+			}
+		}
+	}
+	return failed
+}
 
 func (s *Server) data() string { return filepath.Join(s.folder, "data") }
 

@@ -112,9 +112,12 @@ func jittered(d time.Duration) time.Duration { return d/2 + rand.N(d/2) }
 
 // loop fills free slots until there is a reason to end.
 func (s *shift) loop(ctx context.Context) error {
+	news, stop := s.DB.Subscribe()
+	defer stop()
 	wait, quiet, failing := firstWait, false, false
 	for ctx.Err() == nil && !s.spent() {
 		var again <-chan time.Time
+		var fromOthers <-chan struct{}
 		if free := s.free(); free > 0 {
 			alone := free == s.Concurrency // and stays so: only this goroutine begins anything
 			n, err := s.take(ctx, free)
@@ -139,12 +142,13 @@ func (s *shift) loop(ctx context.Context) error {
 				quiet = true
 			}
 			failing = err != nil
-			again = s.After(jittered(wait))
+			again, fromOthers = s.After(jittered(wait)), news
 			wait = min(2*wait, longestWait)
 		}
 		select {
 		case <-ctx.Done():
 		case <-again:
+		case <-fromOthers:
 		case <-s.news:
 			wait = firstWait
 		}

@@ -105,6 +105,14 @@ type Bulk interface {
 	WithoutTriggers(ctx context.Context, fn func() error) error
 }
 
+// Committer is a Conn that can commit in the round trip of a transaction's last statement.
+type Committer interface {
+	// QueryAndCommit is Query, and commits. It is the last call of a transaction. If the
+	// statement fails, nothing is committed. fn runs before it is known whether the
+	// commit has succeeded.
+	QueryAndCommit(ctx context.Context, sql string, args []Arg, fn func(Row) error) error
+}
+
 // Dialect is where the SQL of one database differs from that of another. The zero
 // value is for one that has one writer at a time.
 type Dialect struct {
@@ -113,6 +121,12 @@ type Dialect struct {
 	// Fragile: a statement that fails takes its whole transaction with it, unless
 	// there is a savepoint.
 	Fragile bool
+	// Record is a statement that has the history record whatever this transaction has
+	// changed, and who did it: $1 is when in microseconds, $2 what it is called, $3 the
+	// actor. It returns the number of the first record, NULL if there is none. If
+	// somebody wants checkpoints to be made, of which there is more to do before the
+	// transaction ends, it fails with nexus.CodeTransition. It is for QueryAndCommit only.
+	Record string
 	// FirstChange is an expression that has the history record whatever this transaction
 	// has changed, and is the number of the first record of it, NULL if there is none.
 	// It is empty where changes are recorded at once, and no other writes meanwhile.
@@ -214,6 +228,28 @@ type Shrinker interface {
 	// nobody could even read meanwhile, why says so, and what is not used is used for
 	// what is stored next.
 	Shrink(ctx context.Context) (why string, err error)
+}
+
+// Notifier is a DB whose processes can tell each other that there is something new, so
+// that nobody has to look often.
+type Notifier interface {
+	// Notify tells all subscribers, of whatever process, that a transaction which has
+	// changed something is committed. It does not wait; what cannot be told is no error.
+	Notify()
+
+	// Subscribe returns a channel that receives soon after others, or this process, have
+	// notified; once for several, and also when some may have been missed. stop ends it.
+	Subscribe() (news <-chan struct{}, stop func())
+
+	// Hears reports whether subscribers are told of what is new at present. While they
+	// are not, they have to look by themselves.
+	Hears() bool
+}
+
+// Settler is a DB in which a change can be seen a moment before it is on disk.
+type Settler interface {
+	// Settle waits until all that was seen before is on disk.
+	Settle(ctx context.Context) error
 }
 
 // Catalog is a schema.

@@ -1,4 +1,4 @@
-package sqlite_test
+package linear
 
 import (
 	"fmt"
@@ -25,6 +25,7 @@ type asked struct {
 // answered is what it got, and at what time, by the database's clock, it was done.
 type answered struct {
 	Now     int64      // in µs
+	Then    int64      `json:",omitempty"` // what the clock showed when it returned, where others write beside
 	Code    nexus.Code `json:",omitempty"`
 	Owner   owner      // that a refusal names
 	Claims  []owner    `json:",omitempty"`
@@ -41,8 +42,8 @@ type owner struct {
 
 func (o owner) String() string { return fmt.Sprintf("%s:%s#%d", o.Task, o.Agent, o.Epoch) }
 
-// lineTask is one task, at one moment.
-type lineTask struct {
+// taskState is one task, at one moment.
+type taskState struct {
 	Status string
 	Holder string // "" is nobody
 	Epoch  int64
@@ -52,27 +53,27 @@ type lineTask struct {
 	Past   string // how attempts ended: " 7=completed 9=expired"
 }
 
-func (t lineTask) String() string {
+func (t taskState) String() string {
 	if t.Holder != "" {
 		return fmt.Sprintf("%s by %s#%d until %d", t.Status, t.Holder, t.Epoch, t.Until)
 	}
 	return t.Status
 }
 
-func (t lineTask) ended() bool { return t.Status == "completed" || t.Status == "skipped" }
+func (t taskState) ended() bool { return t.Status == "completed" || t.Status == "skipped" }
 
 // end ends the attempt that holds it.
-func (t *lineTask) end(outcome nexus.Outcome, status string) {
+func (t *taskState) end(outcome nexus.Outcome, status string) {
 	t.Past += fmt.Sprintf(" %d=%s", t.Epoch, outcome)
 	t.Holder, t.Epoch, t.Until, t.Lease, t.Status = "", 0, 0, 0, status
 }
 
-func (t lineTask) wasEnded(epoch int64, outcome nexus.Outcome) bool {
+func (t taskState) wasEnded(epoch int64, outcome nexus.Outcome) bool {
 	return slices.Contains(strings.Fields(t.Past), fmt.Sprintf("%d=%s", epoch, outcome))
 }
 
 // give gives it to an agent.
-func (t *lineTask) give(a asked, now, epoch int64) {
+func (t *taskState) give(a asked, now, epoch int64) {
 	t.Status, t.Holder, t.Epoch, t.Until, t.Lease = "in_progress", a.Agent, epoch, now+a.Lease, a.Lease
 }
 
@@ -86,7 +87,7 @@ type queueModel struct {
 
 // queueState is at most eight tasks.
 type queueState struct {
-	Tasks [8]lineTask
+	Tasks [8]taskState
 	Epoch int64 // the highest that was given
 }
 
@@ -135,7 +136,7 @@ func (m *queueModel) step(s queueState, in asked, out answered) (bool, queueStat
 }
 
 // step takes a step that is about one task and does not depend on the time.
-func (t lineTask) step(in asked, out answered, maxAttempts int) (bool, lineTask) {
+func (t taskState) step(in asked, out answered, maxAttempts int) (bool, taskState) {
 	if in.Verb == "reopen" {
 		if t.Holder != "" {
 			return t.refuses(nexus.CodeFenced, out)
@@ -170,7 +171,7 @@ func (t lineTask) step(in asked, out answered, maxAttempts int) (bool, lineTask)
 	return out.Unknown || out.Code == "", t
 }
 
-func (t *lineTask) fail(outcome nexus.Outcome, maxAttempts int) {
+func (t *taskState) fail(outcome nexus.Outcome, maxAttempts int) {
 	t.end(outcome, "pending")
 	if t.Failed++; t.Failed >= maxAttempts {
 		t.Status = "escalated"
@@ -179,7 +180,7 @@ func (t *lineTask) fail(outcome nexus.Outcome, maxAttempts int) {
 
 // refuses reports whether a refusal is right: its code, and that it names who
 // holds the task. It may be how we learn an epoch.
-func (t lineTask) refuses(code nexus.Code, out answered) (bool, lineTask) {
+func (t taskState) refuses(code nexus.Code, out answered) (bool, taskState) {
 	if out.Unknown {
 		return true, t
 	}
@@ -278,8 +279,10 @@ func (m *queueModel) claim(before queueState, in asked, out answered) (bool, que
 // taskModel is one task by itself, for histories of claims by id in which tasks do
 // not wait for each other. What happens to it through claims of others is only that
 // it is taken back when its lease is over. Whether that has happened shows when
-// somebody asks; until then both is possible. The clock must not be put back.
-func taskModel() porcupine.Model {
+// somebody asks; until then both is possible. Where others write beside, one that has
+// looked at the clock later may have taken it back just before. The clock must not be put
+// back.
+func taskModel(maxAttempts int) porcupine.Model {
 	return porcupine.Model{
 		Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
 			byTask := make(map[string][]porcupine.Operation)
@@ -293,30 +296,56 @@ func taskModel() porcupine.Model {
 			}
 			return parts
 		},
-		Init: func() any { return lineTask{Status: "pending"} },
+		Init: func() any { return taskState{Status: "pending"} },
 		Step: func(state, in, out any) (bool, any) {
-			t, a, o := state.(lineTask), in.(asked), out.(answered)
-			ok, next := t.stepAlone(a, o)
-			if !ok && t.Holder != "" && t.Until <= o.Now {
-				t.fail(nexus.OutcomeExpired, manyAttempts)
-				ok, next = t.stepAlone(a, o)
+			t, a, o := state.(taskState), in.(asked), out.(answered)
+			ok, next := t.stepAlone(a, o, maxAttempts)
+			if !ok && t.Holder != "" && t.Until <= max(o.Now, o.Then) {
+				t.fail(nexus.OutcomeExpired, maxAttempts)
+				ok, next = t.stepAlone(a, o, maxAttempts)
 			}
 			return ok, next
 		},
 		DescribeOperation: func(in, out any) string { return fmt.Sprintf("%+v → %+v", in, out) },
-		DescribeState:     func(state any) string { return state.(lineTask).String() },
+		DescribeState:     func(state any) string { return state.(taskState).String() },
 	}
+}
+
+// single makes claims of the best claims by id of what they were given, for the model of
+// single tasks: what a claim may pass over, and what else is ready, is not looked at. One
+// that nobody has lived to see may have been given anything.
+func single(history []porcupine.Operation, tasks []string) (alone []porcupine.Operation) {
+	for _, op := range history {
+		in, out := op.Input.(asked), op.Output.(answered)
+		switch {
+		case in.Verb == "ready" || in.Verb == "recover":
+		case in.Verb != "claim" || in.Task != "":
+			alone = append(alone, op)
+		case out.Unknown:
+			for _, in.Task = range tasks {
+				op.Input = in
+				alone = append(alone, op)
+			}
+		default:
+			for _, claim := range out.Claims {
+				in.Task = claim.Task
+				op.Input, op.Output = in, answered{Now: out.Now, Then: out.Then, Claims: []owner{claim}}
+				alone = append(alone, op)
+			}
+		}
+	}
+	return alone
 }
 
 // manyAttempts is for tasks that are never escalated.
 const manyAttempts = 1 << 30
 
-func (t lineTask) stepAlone(in asked, out answered) (bool, lineTask) {
+func (t taskState) stepAlone(in asked, out answered, maxAttempts int) (bool, taskState) {
 	if in.Verb != "claim" {
-		return t.step(in, out, manyAttempts)
+		return t.step(in, out, maxAttempts)
 	}
 	if t.Holder != "" && t.Until <= out.Now {
-		t.fail(nexus.OutcomeExpired, manyAttempts)
+		t.fail(nexus.OutcomeExpired, maxAttempts)
 	}
 	switch {
 	case t.Status != "pending":
@@ -328,12 +357,20 @@ func (t lineTask) stepAlone(in asked, out answered) (bool, lineTask) {
 		return false, t
 	}
 	epoch := out.Claims[0].Epoch
-	for _, past := range strings.Fields(t.Past) {
-		var before int64
-		if fmt.Sscanf(past, "%d=", &before); before >= epoch {
-			return false, t
-		}
+	if !t.isNew(epoch) {
+		return false, t
 	}
 	t.give(in, out.Now, epoch)
 	return true, t
+}
+
+// isNew reports whether an epoch comes after all that the task has had.
+func (t taskState) isNew(epoch int64) bool {
+	for _, past := range strings.Fields(t.Past) {
+		var before int64
+		if fmt.Sscanf(past, "%d=", &before); before >= epoch {
+			return false
+		}
+	}
+	return true
 }

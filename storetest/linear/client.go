@@ -1,4 +1,4 @@
-package sqlite_test
+package linear
 
 import (
 	"context"
@@ -25,19 +25,19 @@ type event struct {
 	Answered     *answered `json:",omitempty"`
 }
 
-// lineClock is a clock, in µs, that all clients share and move.
-type lineClock interface {
+// clock is a clock, in µs, that all clients share and move.
+type clock interface {
 	Load() int64
 	Add(d int64) int64
 }
 
-// lineClient is one client, for one goroutine.
-type lineClient struct {
+// client is one client, for one goroutine.
+type client struct {
 	id    int
 	db    *store.DB // with a clock of its own that tells what it shows
-	clock lineClock
+	clock clock
 	rnd   *rand.Rand
-	plan  linePlan
+	plan  plan
 	note  func(event)
 	at    func() int64
 
@@ -47,17 +47,19 @@ type lineClient struct {
 	fresh bool    // it holds the last, as far as it knows
 }
 
-// linePlan is what clients do.
-type linePlan struct {
+// plan is what clients do.
+type plan struct {
 	Tasks []string
 	Best  bool // claims of the best, several at once, lists, and recoveries
 	Back  bool // the clock jumps back, too
 	Calls int  // of each client
+
+	Beside bool // see Database
 }
 
-// newLineClient makes a client of a database that others use as well.
-func newLineClient(id int, shared driver.DB, clock lineClock, seed uint64, plan linePlan, at func() int64, note func(event)) *lineClient {
-	c := &lineClient{id: id, clock: clock, rnd: rand.New(rand.NewPCG(seed, uint64(id))), plan: plan, at: at, note: note}
+// newClient makes a client of a database that others use as well.
+func newClient(id int, shared driver.DB, clock clock, seed uint64, plan plan, at func() int64, note func(event)) *client {
+	c := &client{id: id, clock: clock, rnd: rand.New(rand.NewPCG(seed, uint64(id))), plan: plan, at: at, note: note}
 	c.db = store.New(shared, func() time.Time {
 		c.now = clock.Load()
 		c.note(event{Client: id, Call: c.calls, Now: c.now})
@@ -67,7 +69,7 @@ func newLineClient(id int, shared driver.DB, clock lineClock, seed uint64, plan 
 }
 
 // run makes random calls.
-func (c *lineClient) run() error {
+func (c *client) run() error {
 	for range c.plan.Calls {
 		if c.rnd.IntN(8) == 0 {
 			c.moveClock()
@@ -80,7 +82,7 @@ func (c *lineClient) run() error {
 	return nil
 }
 
-func (c *lineClient) moveClock() {
+func (c *client) moveClock() {
 	d := c.rnd.Int64N(1_200_000) // leases are one to three seconds long
 	if c.plan.Back && c.rnd.IntN(8) == 0 {
 		d = -10 * d
@@ -88,7 +90,7 @@ func (c *lineClient) moveClock() {
 	c.clock.Add(d)
 }
 
-func (c *lineClient) draw() asked {
+func (c *client) draw() asked {
 	task := c.plan.Tasks[c.rnd.IntN(len(c.plan.Tasks))]
 	a := asked{Agent: string(rune('a' + c.id)), Task: task, Lease: int64(1+c.rnd.IntN(3)) * 1_000_000, Count: 1}
 	n := c.rnd.IntN(100)
@@ -125,7 +127,7 @@ func (c *lineClient) draw() asked {
 }
 
 // call makes a call, and notes it.
-func (c *lineClient) call(a asked) error {
+func (c *client) call(a asked) error {
 	ctx := context.Background()
 	c.calls++
 	c.note(event{Client: c.id, Call: c.calls, At: c.at(), Asked: &a})
@@ -169,6 +171,9 @@ func (c *lineClient) call(a asked) error {
 		}
 	}
 	out.Now, out.Code = c.now, nexus.CodeOf(err)
+	if c.plan.Beside {
+		out.Then = c.clock.Load()
+	}
 	if a.Verb != "claim" && a.Verb != "heartbeat" {
 		c.fresh = false
 	}
