@@ -72,11 +72,7 @@ func (s *Tasks) Claim(ctx context.Context, r nexus.ClaimRequest) (claims []nexus
 				if refused, err = overBudgetProject(ctx, c, r.Filter); err != nil {
 					return err
 				}
-				slack := time.Duration(0)
-				if c.Dialect().LocksRows {
-					slack = aheadBeside
-				}
-				_, err := mendLeases(ctx, c, now, slack)
+				_, err := mendLeases(ctx, c, now)
 				return err
 			}
 		}

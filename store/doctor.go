@@ -108,13 +108,13 @@ func (db *DB) Mend(ctx context.Context) (found []nexus.Finding, err error) {
 			}
 		}
 		if followsItself(c) {
-			_, err := mendLeases(ctx, c, now, 0)
+			_, err := mendLeases(ctx, c, now)
 			return err
 		}
 		if _, err := c.Exec(ctx, tidy); err != nil {
 			return err
 		}
-		_, err := mendLeases(ctx, c, now, 0)
+		_, err := mendLeases(ctx, c, now)
 		return err
 	})
 	if err != nil {

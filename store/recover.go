@@ -77,21 +77,21 @@ func expire(ctx context.Context, c driver.Conn, end *settlement, now time.Time) 
 	return x.report, x.terminate()
 }
 
+// clockSlack is how far ahead the end of a lease may be of what its length allows. It is
+// longer than steps that run side by side wait for each other: one of them may have
+// looked at the clock before a heartbeat that it comes after, whose lease it must not cut.
+const clockSlack = time.Minute
+
 // mendLeases gives leases their length from now that a clock which was ahead has
 // made longer. Without it, such a task would be lost for as long as that clock was
-// ahead if its agent died. What is not ahead by more than slack stays.
-func mendLeases(ctx context.Context, c driver.Conn, now time.Time, slack time.Duration) (int, error) {
+// ahead if its agent died.
+func mendLeases(ctx context.Context, c driver.Conn, now time.Time) (int, error) {
 	const sql = `
 		UPDATE task_attempts SET lease_until_us = lease_us + $1
 		WHERE ended_us IS NULL AND lease_until_us > lease_us + $1 + $2`
-	n, err := c.Exec(ctx, sql, driver.Int(micros(now)), driver.Int(slack.Microseconds()))
+	n, err := c.Exec(ctx, sql, driver.Int(micros(now)), driver.Int(clockSlack.Microseconds()))
 	return int(n), err
 }
-
-// aheadBeside is longer than steps that run side by side usually wait for each other. A
-// claim may have looked at the clock before a heartbeat that it comes after, whose lease it
-// must not cut short.
-const aheadBeside = time.Minute
 
 // recovery is one run of Recover.
 type recovery struct {
@@ -110,7 +110,7 @@ func (x *recovery) run(r nexus.RecoverRequest) (err error) {
 	if err != nil {
 		return err
 	}
-	if x.report.MendedLeases, err = mendLeases(x.ctx, x.conn, x.now, 0); err != nil {
+	if x.report.MendedLeases, err = mendLeases(x.ctx, x.conn, x.now); err != nil {
 		return err
 	}
 	held, err := readAttempts(x.ctx, x.conn, selectOpen)

@@ -90,10 +90,10 @@ func (m *rules) claim(r nexus.ClaimRequest) (given []*nexus.Attempt, code nexus.
 	return given, ""
 }
 
-// mend shortens leases from a clock that was ahead.
+// mend shortens leases from a clock that was ahead by more than a minute.
 func (m *rules) mend() (n int) {
 	for _, a := range m.held() {
-		if most := m.micro().Add(a.Lease); a.LeaseUntil.After(most) {
+		if most := m.micro().Add(a.Lease); a.LeaseUntil.After(most.Add(time.Minute)) {
 			a.LeaseUntil = most
 			n++
 		}

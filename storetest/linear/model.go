@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/anishathalye/porcupine"
 
@@ -207,7 +208,7 @@ func (m *queueModel) expire(s *queueState, now int64) (taken []string) {
 // mend shortens leases from a clock that was ahead.
 func (m *queueModel) mend(s *queueState, now int64) {
 	for i := range m.tasks {
-		if t := &s.Tasks[i]; t.Holder != "" && t.Until > now+t.Lease {
+		if t := &s.Tasks[i]; t.Holder != "" && t.Until > now+t.Lease+time.Minute.Microseconds() {
 			t.Until = now + t.Lease
 		}
 	}
