@@ -23,6 +23,7 @@ type reinstatement struct {
 	seq  int64 // the change after which the rows were so
 
 	wanted map[nexus.Kind]map[string]image // nil for what was not there
+	there  map[rowKey]bool                 // rows that are known to be there: they need no insert
 
 	inserted, updated, deleted map[string]int64 // rows by table
 	requeued                   []string
@@ -30,7 +31,8 @@ type reinstatement struct {
 
 func newReinstatement(ctx context.Context, c driver.Conn, end *settlement, now time.Time, seq int64) *reinstatement {
 	return &reinstatement{
-		ctx: ctx, conn: c, end: end, now: now, seq: seq, wanted: make(map[nexus.Kind]map[string]image),
+		ctx: ctx, conn: c, end: end, now: now, seq: seq,
+		wanted: make(map[nexus.Kind]map[string]image), there: make(map[rowKey]bool),
 		inserted: make(map[string]int64), updated: make(map[string]int64), deleted: make(map[string]int64),
 	}
 }
@@ -75,14 +77,19 @@ func (x *reinstatement) all(kinds ...nexus.Kind) error {
 	return nil
 }
 
-// each calls fn with the rows that are wanted of a kind, and what they are now.
-func (x *reinstatement) each(kinds []nexus.Kind, fn func(l *layout, id string, now, wanted image) error) error {
+// each calls fn with the rows of kinds that a step is about, what they are now, and what
+// is wanted.
+func (x *reinstatement) each(kinds []nexus.Kind, about func(rowKey, image) bool, fn func(l *layout, id string, now, wanted image) error) error {
 	for _, kind := range kinds {
 		l := layouts[kind]
 		for _, id := range sortedKeys(x.wanted[kind]) {
+			wanted := x.wanted[kind][id]
+			if !about(rowKey{kind, id}, wanted) {
+				continue
+			}
 			now, err := l.current(x.ctx, x.conn, id)
 			if err == nil {
-				err = fn(l, id, now, x.wanted[kind][id])
+				err = fn(l, id, now, wanted)
 			}
 			if err != nil {
 				return err
@@ -105,7 +112,9 @@ func sortedKeys[V any](m map[string]V) []string {
 // be wanted by a row that comes before.
 func (x *reinstatement) freePlanKeys() error {
 	kinds := []nexus.Kind{nexus.KindProject, nexus.KindFeature, nexus.KindSubFeature, nexus.KindTask, nexus.KindRequirement}
-	return x.each(kinds, func(l *layout, id string, now, wanted image) error {
+	all := func(rowKey, image) bool { return true }
+	return x.each(kinds, all, func(l *layout, id string, now, wanted image) error {
+		x.there[rowKey{l.kind, id}] = now != nil
 		key := l.column("plan_key")
 		if now == nil || now[key].Kind == driver.KindNull || wanted != nil && wanted[key] == now[key] {
 			return nil
@@ -116,8 +125,9 @@ func (x *reinstatement) freePlanKeys() error {
 }
 
 func (x *reinstatement) insert(kinds ...nexus.Kind) error {
-	return x.each(kinds, func(l *layout, id string, now, wanted image) error {
-		if now != nil || wanted == nil {
+	missing := func(key rowKey, wanted image) bool { return wanted != nil && !x.there[key] }
+	return x.each(kinds, missing, func(l *layout, id string, now, wanted image) error {
+		if now != nil {
 			return nil
 		}
 		revision := l.column("revision")
@@ -246,9 +256,11 @@ func (x *reinstatement) bringBack(id, kind, sql string) error {
 	return err
 }
 
+func isWanted(_ rowKey, wanted image) bool { return wanted != nil }
+
 func (x *reinstatement) update(kinds ...nexus.Kind) error {
-	return x.each(kinds, func(l *layout, id string, now, wanted image) error {
-		if now == nil || wanted == nil {
+	return x.each(kinds, isWanted, func(l *layout, id string, now, wanted image) error {
+		if now == nil {
 			return nil
 		}
 		if l.kind == nexus.KindFeature {
@@ -294,8 +306,9 @@ func (x *reinstatement) complete(l *layout, now, wanted image) (image, error) {
 }
 
 func (x *reinstatement) delete(kinds ...nexus.Kind) error {
-	return x.each(kinds, func(l *layout, id string, now, wanted image) error {
-		if now == nil || wanted != nil {
+	unwanted := func(key rowKey, wanted image) bool { return !isWanted(key, wanted) }
+	return x.each(kinds, unwanted, func(l *layout, id string, now, _ image) error {
+		if now == nil {
 			return nil
 		}
 		if l.kind == nexus.KindTask {
