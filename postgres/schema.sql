@@ -477,12 +477,13 @@ $function$;
 CREATE OR REPLACE FUNCTION nexus_history_lock()
  RETURNS trigger
  LANGUAGE plpgsql
- SET search_path FROM CURRENT
 AS $function$
 BEGIN
-    PERFORM pg_advisory_xact_lock('history'::REGCLASS::OID::BIGINT);
-    IF coalesce(current_setting('nexus.notifies', true), '') <> 'on' THEN
-        PERFORM pg_notify('nexus_' || left(encode(sha256(convert_to(current_schema(), 'UTF8')), 'hex'), 16), '');
+    IF coalesce(current_setting('nexus.first_change', true), '') = '' THEN
+        PERFORM pg_advisory_xact_lock(TG_RELID::BIGINT);
+        IF coalesce(current_setting('nexus.notifies', true), '') <> 'on' THEN
+            PERFORM pg_notify('nexus_' || left(encode(sha256(convert_to(TG_TABLE_SCHEMA, 'UTF8')), 'hex'), 16), '');
+        END IF;
     END IF;
     RETURN NULL;
 END
@@ -492,14 +493,15 @@ $function$;
 CREATE OR REPLACE FUNCTION nexus_history_insert()
  RETURNS trigger
  LANGUAGE plpgsql
- SET search_path FROM CURRENT
 AS $function$
+DECLARE
+    numbers CONSTANT REGCLASS := quote_ident(TG_TABLE_SCHEMA) || '.history_seq_seq';
 BEGIN
     IF coalesce(current_setting('nexus.first_change', true), '') = '' THEN
         PERFORM set_config('nexus.first_change', NEW.seq::TEXT, true);
     END IF;
-    IF NEW.seq > (SELECT last_value FROM history_seq_seq) THEN
-        PERFORM setval('history_seq_seq', NEW.seq);
+    IF NEW.seq > coalesce(pg_sequence_last_value(numbers), 0) THEN
+        PERFORM setval(numbers, NEW.seq);
     END IF;
     RETURN NULL;
 END
@@ -525,6 +527,7 @@ CREATE OR REPLACE FUNCTION nexus_history()
 AS $function$
 DECLARE
     kept_as CONSTANT TEXT := TG_ARGV[0];
+    owner CONSTANT TEXT := CASE kept_as WHEN 'project' THEN 'id' ELSE 'project_id' END;
     at CONSTANT BIGINT := (extract(epoch FROM statement_timestamp()) * 1000000)::BIGINT;
     was JSONB;
     now_is JSONB;
@@ -532,15 +535,19 @@ DECLARE
     new_project TEXT;
     how TEXT := lower(TG_OP);
     all_kept BOOLEAN := true;
-    large TEXT[];
-    v TEXT[];
+    large CONSTANT TEXT[] := TG_ARGV[2];
+    name TEXT;
 BEGIN
     IF TG_OP <> 'INSERT' THEN
         was := to_jsonb(OLD);
-        project := nexus_project(kept_as, was);
+        project := was ->> owner;
     END IF;
     IF TG_OP <> 'DELETE' THEN
         now_is := to_jsonb(NEW);
+        new_project := now_is ->> owner;
+    END IF;
+    IF kept_as = 'sub_feature' THEN
+        project := nexus_project(kept_as, was);
         new_project := nexus_project(kept_as, now_is);
     END IF;
     IF TG_OP = 'INSERT' OR TG_OP = 'UPDATE' AND was ->> TG_ARGV[1] <> now_is ->> TG_ARGV[1] THEN
@@ -551,24 +558,30 @@ BEGIN
         END IF;
         how := 'delete';
     ELSIF TG_OP = 'UPDATE' THEN
-        large := TG_ARGV[2]::TEXT[];
-        all_kept := EXISTS (SELECT 1 FROM unnest(large) c WHERE was -> c IS DISTINCT FROM now_is -> c);
+        all_kept := false;
+        FOREACH name IN ARRAY large LOOP
+            all_kept := all_kept OR was -> name IS DISTINCT FROM now_is -> name;
+        END LOOP;
+        IF NOT all_kept THEN
+            was := was - large;
+        END IF;
         IF new_project IS DISTINCT FROM project THEN
             project := NULL;
         END IF;
     END IF;
-    v := ARRAY(
-        SELECT CASE WHEN all_kept OR c.name <> ALL (large) THEN was ->> c.name END
-        FROM unnest(TG_ARGV) WITH ORDINALITY AS c (name, place) WHERE c.place > 3 ORDER BY c.place);
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
-        v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13, v14, v15, v16, v17, v18, v19, v20, v21, v22,
-        v23, v24, v25, v26, v27, v28, v29, v30, v31, v32
+        v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13, v14, v15, v16,
+        v17, v18, v19, v20, v21, v22, v23, v24, v25, v26, v27, v28, v29, v30, v31, v32
     ) VALUES (
         at, how, kept_as, was ->> TG_ARGV[1], project, all_kept::INT,
-        v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12], v[13], v[14], v[15], v[16],
-        v[17], v[18], v[19], v[20], v[21], v[22], v[23], v[24], v[25], v[26], v[27], v[28], v[29], v[30], v[31],
-        v[32]
+        was ->> TG_ARGV[3], was ->> TG_ARGV[4], was ->> TG_ARGV[5], was ->> TG_ARGV[6], was ->> TG_ARGV[7],
+        was ->> TG_ARGV[8], was ->> TG_ARGV[9], was ->> TG_ARGV[10], was ->> TG_ARGV[11], was ->> TG_ARGV[12],
+        was ->> TG_ARGV[13], was ->> TG_ARGV[14], was ->> TG_ARGV[15], was ->> TG_ARGV[16], was ->> TG_ARGV[17],
+        was ->> TG_ARGV[18], was ->> TG_ARGV[19], was ->> TG_ARGV[20], was ->> TG_ARGV[21], was ->> TG_ARGV[22],
+        was ->> TG_ARGV[23], was ->> TG_ARGV[24], was ->> TG_ARGV[25], was ->> TG_ARGV[26], was ->> TG_ARGV[27],
+        was ->> TG_ARGV[28], was ->> TG_ARGV[29], was ->> TG_ARGV[30], was ->> TG_ARGV[31], was ->> TG_ARGV[32],
+        was ->> TG_ARGV[33], was ->> TG_ARGV[34]
     );
     RETURN NULL;
 END

@@ -77,6 +77,16 @@ func (r *readers) acquire(ctx context.Context) (*conn, error) {
 	return c, nil
 }
 
+// takeIdle takes a connection out of the pool for good. It returns nil if all are in use.
+func (r *readers) takeIdle() (c *conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := len(r.idle); n > 0 && !r.closed {
+		c, r.idle = r.idle[n-1], r.idle[:n-1]
+	}
+	return c
+}
+
 // release takes a connection back; nil stands for one that failed to open.
 func (r *readers) release(c *conn) {
 	r.mu.Lock()

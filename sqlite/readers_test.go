@@ -2,6 +2,8 @@ package sqlite_test
 
 import (
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -343,4 +345,26 @@ func TestCloseUnderLoad(t *testing.T) {
 		}
 		mustClose(t, db)
 	}
+}
+
+// A process that only writes has one connection: each reads the whole schema.
+func TestWriterTakesIdleReader(t *testing.T) {
+	t.Parallel()
+	path := newDatabase(t)
+	var log strings.Builder
+	db := open(t, path, &sqlite.Options{
+		Debug: true, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
+	connections := func() int { return strings.Count(log.String(), "PRAGMA foreign_keys = ON") }
+	mustSucceed(t, db.Projects.Create(background, &nexus.Project{ID: "new", Name: "n", RootPath: "/"}))
+	if n := connections(); n != 1 {
+		t.Errorf("%d connections after a write", n)
+	}
+	_, err := db.Projects.Get(background, "new")
+	mustSucceed(t, err)
+	mustSucceed(t, db.Projects.Delete(background, "new"))
+	if n := connections(); n != 2 {
+		t.Errorf("%d connections after a read", n)
+	}
+	mustClose(t, db)
 }

@@ -249,14 +249,19 @@ func (c *conn) becomeReader() error {
 	return c.exec("PRAGMA query_only = ON")
 }
 
-// connectWriter opens the writer's connection. The write-ahead log is copied by
-// the walKeeper; only if that does not come to it, a commit does it.
-func (d *db) connectWriter(ctx context.Context) (*conn, error) {
-	c, err := d.connect(ctx)
-	if err != nil {
-		return nil, err
+// connectWriter returns the writer's connection: a reader that has nothing to do, or else
+// a new one. A new one reads the schema, which is most of the time of a command that
+// claims a task. The write-ahead log is copied by the walKeeper; only if that does not
+// come to it, a commit does it.
+func (d *db) connectWriter(ctx context.Context) (c *conn, err error) {
+	if c = d.readers.takeIdle(); c == nil {
+		if c, err = d.connect(ctx); err != nil {
+			return nil, err
+		}
 	}
+	c.sq.SetBusyTimeout(0) // as connect has it
 	err = c.execAll(
+		"PRAGMA query_only = OFF",
 		fmt.Sprintf("PRAGMA wal_autocheckpoint = %d", walForcePages),
 		fmt.Sprintf("PRAGMA journal_size_limit = %d", walKeptBytes),
 	)
