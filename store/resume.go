@@ -366,11 +366,17 @@ func (w *briefer) inFlight() error {
 }
 
 func (w *briefer) attention() error {
-	list, err := w.tx.Tasks.List(w.ctx, nexus.TaskFilter{
-		ProjectID: w.b.ProjectID, Status: []nexus.TaskStatus{nexus.TaskBlocked, nexus.TaskEscalated, nexus.TaskFailed}, Page: nexus.Page{Limit: briefTasks},
-	})
-	if err != nil {
-		return err
+	waiting := []nexus.TaskStatus{nexus.TaskBlocked, nexus.TaskEscalated, nexus.TaskFailed}
+	some := slices.ContainsFunc(waiting, func(s nexus.TaskStatus) bool { return w.overview.TasksByStatus[s] > 0 })
+	var list []nexus.Task
+	if some { // or all tasks of the project would be looked at for nothing
+		var err error
+		list, err = w.tx.Tasks.List(w.ctx, nexus.TaskFilter{
+			ProjectID: w.b.ProjectID, Status: waiting, Page: nexus.Page{Limit: briefTasks},
+		})
+		if err != nil {
+			return err
+		}
 	}
 	items := make([]string, len(list))
 	for i, t := range list {
