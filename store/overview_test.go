@@ -340,7 +340,7 @@ func TestOverviewPlans(t *testing.T) {
 	if len(statements) < 16 {
 		t.Fatalf("the log has only %d statements", len(statements))
 	}
-	small := regexp.MustCompile(`^SCAN (p|f|m|agents|found|\(.*\)|tasks USING COVERING INDEX sqlite_autoindex_tasks_1|t USING COVERING INDEX \S+|a USING (COVERING )?INDEX idx_task_attempts_(lease|open|agent))$`)
+	small := regexp.MustCompile(`^SCAN (p|projects USING COVERING INDEX sqlite_autoindex_projects_1|f|m|agents|found|\(.*\)|tasks USING COVERING INDEX sqlite_autoindex_tasks_1|t USING COVERING INDEX \S+|a USING (COVERING )?INDEX idx_task_attempts_(lease|open|agent))$`)
 	for _, sql := range statements {
 		args := 0
 		for _, found := range regexp.MustCompile(`\$(\d+)`).FindAllStringSubmatch(sql, -1) {
