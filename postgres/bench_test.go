@@ -27,12 +27,7 @@ func durable(b *testing.B) string {
 	if url := os.Getenv("NEXUS_TEST_POSTGRES_URL"); url != "" {
 		return url
 	}
-	server, err := pgtest.Start("fsync=on", "full_page_writes=on")
-	if err != nil {
-		pgtest.NotTested(b, err)
-	}
-	b.Cleanup(server.Stop)
-	return server.URL()
+	return pgtest.Own(b, "fsync=on", "full_page_writes=on").URL()
 }
 
 func BenchmarkStore(b *testing.B) {

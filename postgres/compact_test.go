@@ -80,7 +80,7 @@ func historyPages(t *testing.T, db *store.DB) (pages int64) {
 // The space of what is forgotten is used for what comes next.
 func TestCompactReusesSpace(t *testing.T) {
 	t.Parallel()
-	db := openSchema(t, ownServer(t).URL(), nil) // where no transaction of another test keeps rows
+	db := openSchema(t, pgtest.Own(t).URL(), nil) // where no transaction of another test keeps rows
 	addHistory(t, db, 2, 30)
 	before := historyPages(t, db)
 	for range 3 {
@@ -104,7 +104,7 @@ func TestCompactReusesSpace(t *testing.T) {
 // Who may write but does not own the tables compacts, and leaves VACUUM to others.
 func TestCompactByAgent(t *testing.T) {
 	t.Parallel()
-	url := pgtest.With(ownServer(t).URL(), "schema", "shop")
+	url := pgtest.With(pgtest.Own(t).URL(), "schema", "shop")
 	addHistory(t, openSchema(t, url, nil), 2, 5)
 	pgtest.Exec(t, url, `
 		CREATE ROLE agent LOGIN PASSWORD 'secret'; GRANT USAGE ON SCHEMA shop TO agent;
@@ -124,7 +124,7 @@ func TestCompactByAgent(t *testing.T) {
 // is whole and in its order.
 func TestCompactBeside(t *testing.T) {
 	t.Parallel()
-	pooler := ownServer(t).Pooler(t)
+	pooler := pgtest.Own(t).Pooler(t)
 	db := openSchema(t, pooler, func(o *postgres.Options) { o.Now = time.Now })
 	addHistory(t, db, 3, 20)
 	ctx := t.Context()

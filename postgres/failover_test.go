@@ -19,7 +19,7 @@ import (
 // pair is a primary, and a standby without which nothing is acknowledged.
 func pair(t *testing.T) (primary, standby *pgtest.Server, both string) {
 	t.Helper()
-	primary = ownServer(t)
+	primary = pgtest.Own(t)
 	standby, err := primary.Standby("second")
 	fatal(t, err)
 	t.Cleanup(standby.Stop)

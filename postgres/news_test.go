@@ -89,7 +89,7 @@ func TestNewsAtTheEnd(t *testing.T) {
 // which takes its numbers long before it commits. Each change is seen once and in order.
 func TestWatchMissesNothing(t *testing.T) {
 	t.Parallel()
-	own := ownServer(t)
+	own := pgtest.Own(t)
 	server := pgtest.SchemaOf(t, own.URL())
 	proxy := pgtest.NewProxy(t, server, passAll)
 	broken := openSchema(t, proxy.URL(server), nil)

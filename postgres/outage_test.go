@@ -32,16 +32,6 @@ func wantCode(t *testing.T, err error, want nexus.Code) {
 	}
 }
 
-// ownServer is a server that the test may do anything to.
-func ownServer(t *testing.T) *pgtest.Server {
-	t.Helper()
-	pgtest.URL(t) // or skip
-	server, err := pgtest.Start()
-	fatal(t, err)
-	t.Cleanup(server.Stop)
-	return server
-}
-
 func newProject(ctx context.Context, s *store.Services, id string) error {
 	return s.Projects.Create(ctx, &nexus.Project{ID: id, Name: "n", RootPath: "/"})
 }
@@ -62,7 +52,7 @@ func projectIDs(t *testing.T, db *store.DB) map[string]bool {
 // unknown; and all go on with the connections that they have.
 func TestOutageRestart(t *testing.T) {
 	t.Parallel()
-	server := ownServer(t)
+	server := pgtest.Own(t)
 	db := openSchema(t, server.URL(), func(o *postgres.Options) { o.Patience = time.Minute })
 	var wrote atomic.Int64
 	var mu sync.Mutex
@@ -116,7 +106,7 @@ func TestOutageRestart(t *testing.T) {
 // repeated when the server is back.
 func TestOutageLong(t *testing.T) {
 	t.Parallel()
-	server := ownServer(t)
+	server := pgtest.Own(t)
 	db := openSchema(t, server.URL(), func(o *postgres.Options) { o.Patience = 200 * time.Millisecond })
 	fatal(t, newProject(t.Context(), &db.Services, "a"))
 	fatal(t, server.Halt(false))

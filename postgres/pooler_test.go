@@ -19,7 +19,7 @@ import (
 // their own, share two sessions of the server with all their workers.
 func TestPooler(t *testing.T) {
 	t.Parallel()
-	pooler := ownServer(t).Pooler(t)
+	pooler := pgtest.Own(t).Pooler(t)
 	const tasks, workers = 30, 6
 	var wg sync.WaitGroup
 	for _, schema := range []string{"one", "two"} {

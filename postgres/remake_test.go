@@ -163,7 +163,7 @@ func TestRemakeColumn(t *testing.T) {
 // them, and a user who may not: nothing is changed.
 func TestRemakeRefused(t *testing.T) {
 	t.Parallel()
-	server := ownServer(t).URL()
+	server := pgtest.Own(t).URL()
 	url := pgtest.With(server, "schema", "shop")
 	db := openSchema(t, url, nil)
 	fill(t, db)

@@ -40,8 +40,8 @@ func (t *ContentTable) Names() (names []string) {
 
 // ownTables are Nexus's own tables. Of these, task_dependencies follows from the
 // tasks, metric_totals from the metrics, history_rows from the history, the index of a
-// search and the hashes of tasks from all that, and those that are called replaced have nothing between two
-// statements.
+// search and the hashes of tasks from all that, and those that are called replaced have
+// nothing between two statements.
 var ownTables = []struct {
 	name, key string
 	columns   []string

@@ -107,12 +107,10 @@ func (db *DB) Mend(ctx context.Context) (found []nexus.Finding, err error) {
 				}
 			}
 		}
-		if followsItself(c) {
-			_, err := mendLeases(ctx, c, now)
-			return err
-		}
-		if _, err := c.Exec(ctx, tidy); err != nil {
-			return err
+		if !followsItself(c) {
+			if _, err := c.Exec(ctx, tidy); err != nil {
+				return err
+			}
 		}
 		_, err := mendLeases(ctx, c, now)
 		return err

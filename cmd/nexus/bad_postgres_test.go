@@ -20,12 +20,7 @@ import (
 // is printed; and the database is as it was.
 func TestBadPostgres(t *testing.T) {
 	t.Parallel()
-	pgtest.URL(t) // or skip
-	server, err := pgtest.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Stop)
+	server := pgtest.Own(t)
 	admin := server.URL()
 	for _, sql := range []string{
 		"CREATE ROLE team LOGIN PASSWORD 'Secret-1'", "CREATE ROLE reader LOGIN PASSWORD 'Secret-1'",
@@ -158,12 +153,7 @@ func TestBadPostgres(t *testing.T) {
 // refused.
 func TestPostgresStandby(t *testing.T) {
 	t.Parallel()
-	pgtest.URL(t) // or skip
-	server, err := pgtest.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Stop)
+	server := pgtest.Own(t)
 	if out, err := runNexus(server.URL(), "project", "create", "Shop", "--id", "p1"); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -193,11 +183,7 @@ func TestPostgresStandby(t *testing.T) {
 
 	// Of several servers, one of which is down and one is this, the one that can be
 	// written is found.
-	primary, err := pgtest.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(primary.Stop)
+	primary := pgtest.Own(t)
 	all := pgtest.With(server.URL(), "host", strings.Join([]string{t.TempDir(), server.Folder(), primary.Folder()}, ","))
 	all = pgtest.With(all, "target_session_attrs", "read-write")
 	if out, err := runNexus(all, "project", "create", "Another", "--id", "p2"); err != nil {

@@ -131,12 +131,7 @@ func TestMoveKilled(t *testing.T) {
 // database is changed.
 func TestBadMove(t *testing.T) {
 	t.Parallel()
-	pgtest.URL(t) // or skip
-	server, err := pgtest.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Stop)
+	server := pgtest.Own(t)
 	admin, folder := server.URL(), t.TempDir()
 	movable(t, folder, 3)
 	at := func(schema string) string { return pgtest.With(admin, "schema", schema) }

@@ -62,6 +62,21 @@ func URL(t testing.TB) string {
 	return shared.url
 }
 
+// Own returns a server that the test may do anything to, with options of [Start]. It stops with the test, which
+// is skipped as by [URL].
+func Own(t testing.TB, options ...string) *Server {
+	t.Helper()
+	if unwanted() {
+		NotTested(t, errUnwanted)
+	}
+	server, err := Start(options...)
+	if err != nil {
+		NotTested(t, err)
+	}
+	t.Cleanup(server.Stop)
+	return server
+}
+
 var errUnwanted = errors.New("NEXUS_TEST_WITHOUT_POSTGRES is set")
 
 func unwanted() bool { return os.Getenv("NEXUS_TEST_WITHOUT_POSTGRES") != "" }
