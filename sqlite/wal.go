@@ -18,7 +18,7 @@ const (
 // walKeptBytes is how long the file may stay after the log has been copied.
 const walKeptBytes = 64 << 20
 
-// walPause is the least time between two looks at the log.
+// walPause is the time from a commit to a look at the log, and so the least between two.
 const walPause = 50 * time.Millisecond
 
 // walKeeper copies the write-ahead log into the database while writers go on.
@@ -74,6 +74,12 @@ func (k *walKeeper) run(ctx context.Context) {
 			return
 		case <-k.wake:
 		}
+		// Before the look, so that a process of one commit ends without a connection for it.
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(walPause):
+		}
 		if c == nil {
 			var err error
 			if c, err = k.open(ctx); err != nil {
@@ -82,11 +88,6 @@ func (k *walKeeper) run(ctx context.Context) {
 		}
 		if c != nil {
 			k.keep(ctx, c)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(walPause):
 		}
 	}
 }
