@@ -90,8 +90,8 @@ func isAlone(ctx context.Context, c driver.Conn, project string) (bool, error) {
 	return len(found) == 1 && found[0] == project, err
 }
 
-// tasks counts all tasks, and those that are not completed by their status; the
-// others are the difference.
+// tasks counts all tasks, and by their status all but those of the status that most seem
+// to have; these are the difference, so that not each task is looked at.
 func (r *overviewReader) tasks() error {
 	alone, err := isAlone(r.ctx, r.conn, r.o.ProjectID)
 	if err != nil {
@@ -101,27 +101,45 @@ func (r *overviewReader) tasks() error {
 	if alone {
 		ofProject = func(*where, string) {}
 	}
+	most, err := r.mostFrequent()
+	if err != nil {
+		return err
+	}
 	var all where
 	ofProject(&all, "t.project_id = ?")
 	err = r.query("SELECT count(*) FROM tasks t", &all, "", func(row driver.Row) { r.o.TasksTotal = row.Int(0) })
-	completed := r.o.TasksTotal
-	for _, others := range []string{"t.status < 'completed'", "t.status > 'completed'"} {
+	rest := r.o.TasksTotal
+	for _, others := range []string{"t.status < ?", "t.status > ?"} {
 		if err != nil {
 			return err
 		}
 		var w where
-		w.raw(others)
+		w.condition(others, driver.Text(string(most)))
 		ofProject(&w, sameProject+"t.id)")
 		err = r.query("SELECT t.status, count(*) FROM tasks t", &w, " GROUP BY t.status", func(row driver.Row) {
 			r.o.TasksByStatus[nexus.TaskStatus(row.Text(0))] = row.Int(1)
-			completed -= row.Int(1)
+			rest -= row.Int(1)
 		})
 	}
-	if completed > 0 {
-		r.o.TasksByStatus[nexus.TaskCompleted] = completed
+	if rest > 0 {
+		r.o.TasksByStatus[most] = rest
 	}
-	r.o.TasksOpen = r.o.TasksTotal - completed - r.o.TasksByStatus[nexus.TaskSkipped]
+	r.o.TasksOpen = r.o.TasksTotal - r.o.TasksByStatus[nexus.TaskCompleted] - r.o.TasksByStatus[nexus.TaskSkipped]
 	return err
+}
+
+// mostFrequent guesses which status most tasks have, by what the features count: pending
+// at the beginning, completed later on.
+func (r *overviewReader) mostFrequent() (status nexus.TaskStatus, err error) {
+	status = nexus.TaskCompleted
+	var w where
+	r.ofProject(&w, "f.project_id = ?")
+	err = r.query("SELECT CAST(coalesce(sum(f.open_task_count - f.completed_task_count), 0) AS BIGINT) FROM features f", &w, "", func(row driver.Row) {
+		if row.Int(0) > 0 {
+			status = nexus.TaskPending
+		}
+	})
+	return status, err
 }
 
 // ready counts what [Tasks.Ready] returns.

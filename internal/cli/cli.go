@@ -66,7 +66,7 @@ func Run(ctx context.Context, args []string, env Env) int {
 	// Known before the flags are read, for what is wrong with them.
 	flags, _, _ := strings.Cut(strings.Join(args, "\x00")+"\x00", "\x00--\x00")
 	a.json = slices.Contains(strings.Split(flags, "\x00"), "--json")
-	root := a.root()
+	root := a.root(args)
 	root.SetArgs(args)
 	root.SetIn(env.In)
 	root.SetOut(env.Out)
@@ -96,7 +96,8 @@ type app struct {
 	progress *progress // of the command that is running
 }
 
-func (a *app) root() *cobra.Command {
+// root is the program with the commands that the arguments may mean.
+func (a *app) root(args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "nexus",
 		Short: "The crash-safe memory of a team of coding agents",
@@ -134,34 +135,13 @@ It is created, and its schema brought up to date, by whatever command comes firs
 		return usage(cmd, plainFlagError(err))
 	})
 
-	for _, section := range []struct {
-		id, title string
-		commands  []*cobra.Command
-	}{
-		{"work", "The work loop:", append(
-			[]*cobra.Command{a.readyCommand()}, append(a.workCommands(), a.workerCommand(), a.recoverCommand())...,
-		)},
-		{"watch", "What is going on:", []*cobra.Command{
-			a.topCommand(), a.statsCommand(), a.searchCommand(), a.graphCommand(), a.stateCommand(), a.resumeCommand(),
-		}},
-		{"history", "What has happened:", []*cobra.Command{
-			a.historyCommand(), a.diffCommand(), a.undoCommand(), a.watchCommand(),
-		}},
-		{"kept", "What is kept:", []*cobra.Command{
-			a.projectCommand(), a.featureCommand(), a.subFeatureCommand(), a.taskCommand(), a.agentCommand(),
-			a.checkpointCommand(), a.requirementCommand(), a.metricCommand(), a.sessionCommand(),
-			a.planCommand(), a.importCommand(),
-		}},
-		{"database", "The database:", []*cobra.Command{
-			a.backupCommand(), a.restoreCommand(), a.exportCommand(), a.moveCommand(),
-			a.migrateCommand(), a.tablesCommand(), a.healthCommand(), a.doctorCommand(), a.compactCommand(), a.schemaCommand(), a.versionCommand(),
-		}},
-	} {
-		root.AddGroup(&cobra.Group{ID: section.id, Title: section.title})
-		for _, cmd := range section.commands {
-			cmd.GroupID = section.id
-			root.AddCommand(cmd)
-		}
+	for _, group := range a.commandGroups() {
+		root.AddGroup(&cobra.Group{ID: group.id, Title: group.title})
+	}
+	for _, c := range a.commandsFor(args) {
+		cmd := c.make()
+		cmd.GroupID = c.group
+		root.AddCommand(cmd)
 	}
 	root.InitDefaultCompletionCmd()
 	for _, cmd := range root.Commands() {

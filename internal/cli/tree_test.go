@@ -26,7 +26,27 @@ func commands() (all []*cobra.Command) {
 }
 
 func newRoot() *cobra.Command {
-	return (&app{Env: Env{Getenv: func(string) string { return "" }}}).root()
+	return (&app{Env: Env{Getenv: func(string) string { return "" }}}).root(nil)
+}
+
+// Only the command that is meant is made, so its name is said twice.
+func TestCommandsAreMadeByName(t *testing.T) {
+	t.Parallel()
+	a := &app{Env: Env{Getenv: func(string) string { return "" }}}
+	all := a.commandsFor(nil)
+	for _, c := range all {
+		if name := c.make().Name(); name != c.name {
+			t.Errorf("the command %q is called %q", c.name, name)
+		}
+		if alone := a.commandsFor([]string{c.name, "--help"}); len(alone) != 1 || alone[0].name != c.name {
+			t.Errorf("%q makes %d commands", c.name, len(alone))
+		}
+	}
+	for _, args := range [][]string{{"--json", "ready"}, {"--actor", "task", "ready"}, {"help", "ready"}, {"redy"}} {
+		if n := len(a.commandsFor(args)); n != len(all) {
+			t.Errorf("%q makes %d commands of %d", args, n, len(all))
+		}
+	}
 }
 
 // try runs one command line without a database.

@@ -12,13 +12,6 @@ import (
 )
 
 // workCommands are the steps of a task that an agent works on.
-func (a *app) workCommands() []*cobra.Command {
-	return []*cobra.Command{
-		a.claimCommand(), a.heartbeatCommand(), a.progressCommand(), a.completeCommand(), a.failCommand(),
-		a.releaseCommand(), a.blockCommand(), a.unblockCommand(), a.skipCommand(), a.reopenCommand(), a.qaCommand(),
-	}
-}
-
 // evidenceFlags are the flags for what shows that a task is done, or how it failed.
 func (a *app) evidenceFlags(cmd *cobra.Command, e *nexus.Evidence) {
 	b := &binder{app: a, flags: cmd.Flags()}
