@@ -14,20 +14,22 @@ import (
 	"github.com/seed-c8812374/nexus/store/driver"
 )
 
-// Whoever adds a column to an entity has to make the triggers of the history anew, in a
-// migration: the column comes last in what they keep. This says what is missing.
+// Whoever adds a column to an entity has to make the triggers of the history and their
+// function anew, in a migration as 00010 does: the column comes last in what they keep.
+// This says what is missing.
 func TestHistoryHasAllColumns(t *testing.T) {
 	t.Parallel()
 	db := openSchema(t, pgtest.Schema(t), nil)
 	const sql = `
-		SELECT g.tgname, string_agg(part, ',' ORDER BY place) FROM pg_trigger g
+		SELECT g.tgname, string_agg(part, ',' ORDER BY place), p.prosrc FROM pg_trigger g
 		JOIN pg_class c ON c.oid = g.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+		JOIN pg_proc p ON p.oid = g.tgfoid AND p.pronamespace = n.oid AND p.proname = 'nexus_history_' || c.relname
 		CROSS JOIN LATERAL regexp_split_to_table(encode(g.tgargs, 'escape'), '\\000') WITH ORDINALITY AS a (part, place)
-		WHERE n.nspname = current_schema() AND g.tgfoid = 'nexus_history'::REGPROC GROUP BY g.oid, g.tgname`
-	got := make(map[string]string)
+		WHERE n.nspname = current_schema() GROUP BY g.oid, g.tgname, p.prosrc`
+	got, functions := make(map[string]string), make(map[string]string)
 	fatal(t, db.View(t.Context(), func(tx *store.Tx) error {
 		return tx.Query(t.Context(), sql, nil, func(r driver.Row) error {
-			got[r.Text(0)] = strings.TrimSuffix(r.Text(1), ",")
+			got[r.Text(0)], functions[r.Text(0)] = strings.TrimSuffix(r.Text(1), ","), r.Text(2)
 			return nil
 		})
 	}))
@@ -46,6 +48,10 @@ func TestHistoryHasAllColumns(t *testing.T) {
 		for _, suffix := range []string{"_history", "_history_update"} {
 			if diff := cmp.Diff(want, got[kind.Table()+suffix]); diff != "" {
 				t.Errorf("%s%s (-want +got):\n%s", kind.Table(), suffix, diff)
+			}
+			values := "OLD." + strings.Join(names, ", OLD.")
+			if function := functions[kind.Table()+suffix]; !strings.Contains(function, values+"\n") {
+				t.Errorf("the function of %s%s does not keep %s:\n%s", kind.Table(), suffix, values, function)
 			}
 		}
 	}

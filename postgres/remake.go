@@ -76,11 +76,18 @@ const (
 		ORDER BY k.contype = 'f', t.oid, k.conname`
 )
 
+// schemaMark stands for the schema in a function that names it, as in the migrations.
+const schemaMark = "@."
+
+// schemaPrefix is what the mark stands for: always in quotes, as nobody writes a name who
+// does not have to.
+func schemaPrefix(schema string) string { return quoteName(schema) + "." }
+
 // objects lists what is in the schema, in the order of the file.
 func objects(ctx context.Context, c driver.Conn) (list []object, err error) {
-	var ident, literal string
-	err = c.Query(ctx, "SELECT quote_ident(current_schema()), quote_literal(current_schema())", nil, func(r driver.Row) error {
-		ident, literal = r.Text(0), r.Text(1)
+	var schema, ident, literal string
+	err = c.Query(ctx, "SELECT current_schema(), quote_ident(current_schema()), quote_literal(current_schema())", nil, func(r driver.Row) error {
+		schema, ident, literal = r.Text(0), r.Text(1), r.Text(2)
 		return nil
 	})
 	if err != nil {
@@ -100,6 +107,7 @@ func objects(ctx context.Context, c driver.Conn) (list []object, err error) {
 			if o.kind == "function" { // which names the schema
 				o.sql = strings.Replace(o.sql, " FUNCTION "+ident+".", " FUNCTION ", 1)
 				o.sql = strings.Replace(o.sql, " SET search_path TO "+literal+"\n", " SET search_path FROM CURRENT\n", 1)
+				o.sql = strings.ReplaceAll(o.sql, schemaPrefix(schema), schemaMark)
 			}
 			if !internalTable(o.name) && !internalTable(o.table()) {
 				list = append(list, o)
@@ -263,7 +271,7 @@ func (d *db) Remake(ctx context.Context) error {
 		}
 		for _, r := range list {
 			for _, sql := range r.statements {
-				if _, err := c.Exec(ctx, sql); err != nil {
+				if _, err := c.Exec(ctx, strings.ReplaceAll(sql, schemaMark, schemaPrefix(d.schema))); err != nil {
 					return fmt.Errorf("making %s again: %w", r.name, err)
 				}
 			}

@@ -118,17 +118,16 @@ AS $function$ SELECT greatest(least(seconds, 9223372036854), -9223372036854) * 1
 CREATE OR REPLACE FUNCTION nexus_recount(ids text[])
  RETURNS void
  LANGUAGE plpgsql
- SET search_path FROM CURRENT
 AS $function$
 BEGIN
-    PERFORM 1 FROM tasks WHERE id = ANY (ids) ORDER BY id FOR NO KEY UPDATE;
-    UPDATE tasks SET open_dependencies = counted.open
+    PERFORM 1 FROM @.tasks WHERE id = ANY (ids) ORDER BY id FOR NO KEY UPDATE;
+    UPDATE @.tasks SET open_dependencies = counted.open
     FROM (
         SELECT t.id, (
-            SELECT count(*) FROM task_dependencies e
+            SELECT count(*) FROM @.task_dependencies e
             WHERE e.task_id = t.id AND NOT EXISTS (
-                SELECT 1 FROM tasks d WHERE d.id = e.depends_on AND d.status IN ('completed', 'skipped'))) AS open
-        FROM tasks t WHERE t.id = ANY (ids)) counted
+                SELECT 1 FROM @.tasks d WHERE d.id = e.depends_on AND d.status IN ('completed', 'skipped'))) AS open
+        FROM @.tasks t WHERE t.id = ANY (ids)) counted
     WHERE tasks.id = counted.id AND tasks.open_dependencies <> counted.open;
 END
 $function$;
@@ -190,20 +189,19 @@ $function$;
 CREATE OR REPLACE FUNCTION nexus_count_tasks(feature text, sub_feature text, tasks bigint, open bigint, completed bigint, changed bigint)
  RETURNS void
  LANGUAGE plpgsql
- SET search_path FROM CURRENT
 AS $function$
 BEGIN
     IF feature IS NOT NULL THEN
-        UPDATE features SET
+        UPDATE @.features SET
             task_count = task_count + tasks,
             open_task_count = open_task_count + open,
             completed_task_count = completed_task_count + completed,
             completed_tasks = completed_task_count + completed,
-            tasks_changed_us = coalesce(nexus_us(changed), tasks_changed_us)
+            tasks_changed_us = coalesce(@.nexus_us(changed), tasks_changed_us)
         WHERE id = feature;
     END IF;
     IF sub_feature IS NOT NULL THEN
-        UPDATE sub_features SET
+        UPDATE @.sub_features SET
             task_count = task_count + tasks,
             open_task_count = open_task_count + open,
             completed_task_count = completed_task_count + completed
@@ -216,13 +214,16 @@ $function$;
 CREATE OR REPLACE FUNCTION nexus_start_feature(feature text, sub_feature text, changed bigint)
  RETURNS void
  LANGUAGE plpgsql
- SET search_path FROM CURRENT
 AS $function$
 BEGIN
-    UPDATE features SET status = 'in_progress', updated_at = greatest(updated_at, changed), revision = revision + 1
-    WHERE id = feature AND status IN ('backlog', 'planning');
-    UPDATE sub_features SET status = 'in_progress', revision = revision + 1
-    WHERE id = sub_feature AND status IN ('backlog', 'planning');
+    IF feature IS NOT NULL THEN
+        UPDATE @.features SET status = 'in_progress', updated_at = greatest(updated_at, changed), revision = revision + 1
+        WHERE id = feature AND status IN ('backlog', 'planning');
+    END IF;
+    IF sub_feature IS NOT NULL THEN
+        UPDATE @.sub_features SET status = 'in_progress', revision = revision + 1
+        WHERE id = sub_feature AND status IN ('backlog', 'planning');
+    END IF;
 END
 $function$;
 
@@ -230,36 +231,12 @@ $function$;
 CREATE OR REPLACE FUNCTION nexus_feature_insert()
  RETURNS trigger
  LANGUAGE plpgsql
- SET search_path FROM CURRENT
 AS $function$
 BEGIN
-    PERFORM nexus_count_tasks(NEW.feature_id, NEW.sub_feature_id,
+    PERFORM @.nexus_count_tasks(NEW.feature_id, NEW.sub_feature_id,
         1, (NEW.status NOT IN ('completed', 'skipped'))::INT, (NEW.status = 'completed')::INT, NEW.updated_at);
     IF NEW.status = 'in_progress' THEN
-        PERFORM nexus_start_feature(NEW.feature_id, NEW.sub_feature_id, NEW.updated_at);
-    END IF;
-    RETURN NULL;
-END
-$function$;
-
---- function nexus_feature_update()
-CREATE OR REPLACE FUNCTION nexus_feature_update()
- RETURNS trigger
- LANGUAGE plpgsql
- SET search_path FROM CURRENT
-AS $function$
-BEGIN
-    IF OLD.status IN ('completed', 'skipped') OR NEW.status IN ('completed', 'skipped') THEN
-        PERFORM nexus_count_tasks(
-            CASE WHEN NEW.feature_id = OLD.feature_id THEN NEW.feature_id END,
-            CASE WHEN NEW.sub_feature_id = OLD.sub_feature_id THEN NEW.sub_feature_id END,
-            0,
-            (NEW.status NOT IN ('completed', 'skipped'))::INT - (OLD.status NOT IN ('completed', 'skipped'))::INT,
-            (NEW.status = 'completed')::INT - (OLD.status = 'completed')::INT,
-            NEW.updated_at);
-    END IF;
-    IF NEW.status = 'in_progress' THEN
-        PERFORM nexus_start_feature(NEW.feature_id, NEW.sub_feature_id, NEW.updated_at);
+        PERFORM @.nexus_start_feature(NEW.feature_id, NEW.sub_feature_id, NEW.updated_at);
     END IF;
     RETURN NULL;
 END
@@ -336,35 +313,10 @@ $function$;
 CREATE OR REPLACE FUNCTION nexus_attempt_insert()
  RETURNS trigger
  LANGUAGE plpgsql
- SET search_path FROM CURRENT
 AS $function$
 BEGIN
-    IF NEW.epoch > (SELECT last_value FROM task_attempts_epoch_seq) THEN
-        PERFORM setval('task_attempts_epoch_seq', NEW.epoch);
-    END IF;
-    RETURN NULL;
-END
-$function$;
-
---- function nexus_attempt_end()
-CREATE OR REPLACE FUNCTION nexus_attempt_end()
- RETURNS trigger
- LANGUAGE plpgsql
- SET search_path FROM CURRENT
-AS $function$
-BEGIN
-    UPDATE task_attempts SET
-        ended_us = greatest(claimed_us, nexus_us(NEW.updated_at)),
-        outcome = CASE
-            WHEN NEW.status IN ('blocked', 'completed', 'failed', 'skipped', 'escalated') THEN NEW.status
-            WHEN NEW.status = 'cancelled' THEN 'skipped'
-            ELSE 'released'
-        END
-    WHERE task_id = OLD.id AND held = 1
-        AND (NEW.status IN ('pending', 'blocked', 'completed', 'failed', 'skipped', 'escalated', 'cancelled')
-            OR agent_id IS DISTINCT FROM NEW.assigned_agent);
-    IF NEW.id <> OLD.id THEN
-        UPDATE task_attempts SET task_id = NEW.id WHERE task_id = OLD.id;
+    IF NEW.epoch > (SELECT last_value FROM @.task_attempts_epoch_seq) THEN
+        PERFORM setval((quote_ident(TG_TABLE_SCHEMA) || '.task_attempts_epoch_seq')::REGCLASS, NEW.epoch);
     END IF;
     RETURN NULL;
 END
@@ -386,11 +338,10 @@ $function$;
 CREATE OR REPLACE FUNCTION nexus_agent_follow()
  RETURNS trigger
  LANGUAGE plpgsql
- SET search_path FROM CURRENT
 AS $function$
 DECLARE
     still TEXT := (
-        SELECT task_id FROM task_attempts WHERE agent_id = OLD.agent_id AND ended_us IS NULL ORDER BY epoch DESC LIMIT 1);
+        SELECT task_id FROM @.task_attempts WHERE agent_id = OLD.agent_id AND ended_us IS NULL ORDER BY epoch DESC LIMIT 1);
     how TEXT := 'gone';
     ended BIGINT;
 BEGIN
@@ -398,7 +349,7 @@ BEGIN
         how := NEW.outcome;
         ended := NEW.ended_us / 1000000;
     END IF;
-    UPDATE agents SET
+    UPDATE @.agents SET
         tasks_completed = coalesce(tasks_completed, 0) + (how IS NOT DISTINCT FROM 'completed')::INT,
         tasks_failed = coalesce(tasks_failed, 0) + (coalesce(how, '') IN ('failed', 'expired'))::INT,
         current_task_id = still,
@@ -527,7 +478,6 @@ CREATE OR REPLACE FUNCTION nexus_history()
 AS $function$
 DECLARE
     kept_as CONSTANT TEXT := TG_ARGV[0];
-    owner CONSTANT TEXT := CASE kept_as WHEN 'project' THEN 'id' ELSE 'project_id' END;
     at CONSTANT BIGINT := (extract(epoch FROM statement_timestamp()) * 1000000)::BIGINT;
     was JSONB;
     now_is JSONB;
@@ -535,19 +485,15 @@ DECLARE
     new_project TEXT;
     how TEXT := lower(TG_OP);
     all_kept BOOLEAN := true;
-    large CONSTANT TEXT[] := TG_ARGV[2];
-    name TEXT;
+    large TEXT[];
+    v TEXT[];
 BEGIN
     IF TG_OP <> 'INSERT' THEN
         was := to_jsonb(OLD);
-        project := was ->> owner;
+        project := nexus_project(kept_as, was);
     END IF;
     IF TG_OP <> 'DELETE' THEN
         now_is := to_jsonb(NEW);
-        new_project := now_is ->> owner;
-    END IF;
-    IF kept_as = 'sub_feature' THEN
-        project := nexus_project(kept_as, was);
         new_project := nexus_project(kept_as, now_is);
     END IF;
     IF TG_OP = 'INSERT' OR TG_OP = 'UPDATE' AND was ->> TG_ARGV[1] <> now_is ->> TG_ARGV[1] THEN
@@ -558,30 +504,24 @@ BEGIN
         END IF;
         how := 'delete';
     ELSIF TG_OP = 'UPDATE' THEN
-        all_kept := false;
-        FOREACH name IN ARRAY large LOOP
-            all_kept := all_kept OR was -> name IS DISTINCT FROM now_is -> name;
-        END LOOP;
-        IF NOT all_kept THEN
-            was := was - large;
-        END IF;
+        large := TG_ARGV[2]::TEXT[];
+        all_kept := EXISTS (SELECT 1 FROM unnest(large) c WHERE was -> c IS DISTINCT FROM now_is -> c);
         IF new_project IS DISTINCT FROM project THEN
             project := NULL;
         END IF;
     END IF;
+    v := ARRAY(
+        SELECT CASE WHEN all_kept OR c.name <> ALL (large) THEN was ->> c.name END
+        FROM unnest(TG_ARGV) WITH ORDINALITY AS c (name, place) WHERE c.place > 3 ORDER BY c.place);
     INSERT INTO history (
         at_us, change, kind, id, project_id, large,
-        v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13, v14, v15, v16,
-        v17, v18, v19, v20, v21, v22, v23, v24, v25, v26, v27, v28, v29, v30, v31, v32
+        v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13, v14, v15, v16, v17, v18, v19, v20, v21, v22,
+        v23, v24, v25, v26, v27, v28, v29, v30, v31, v32
     ) VALUES (
         at, how, kept_as, was ->> TG_ARGV[1], project, all_kept::INT,
-        was ->> TG_ARGV[3], was ->> TG_ARGV[4], was ->> TG_ARGV[5], was ->> TG_ARGV[6], was ->> TG_ARGV[7],
-        was ->> TG_ARGV[8], was ->> TG_ARGV[9], was ->> TG_ARGV[10], was ->> TG_ARGV[11], was ->> TG_ARGV[12],
-        was ->> TG_ARGV[13], was ->> TG_ARGV[14], was ->> TG_ARGV[15], was ->> TG_ARGV[16], was ->> TG_ARGV[17],
-        was ->> TG_ARGV[18], was ->> TG_ARGV[19], was ->> TG_ARGV[20], was ->> TG_ARGV[21], was ->> TG_ARGV[22],
-        was ->> TG_ARGV[23], was ->> TG_ARGV[24], was ->> TG_ARGV[25], was ->> TG_ARGV[26], was ->> TG_ARGV[27],
-        was ->> TG_ARGV[28], was ->> TG_ARGV[29], was ->> TG_ARGV[30], was ->> TG_ARGV[31], was ->> TG_ARGV[32],
-        was ->> TG_ARGV[33], was ->> TG_ARGV[34]
+        v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12], v[13], v[14], v[15], v[16],
+        v[17], v[18], v[19], v[20], v[21], v[22], v[23], v[24], v[25], v[26], v[27], v[28], v[29], v[30], v[31],
+        v[32]
     );
     RETURN NULL;
 END
@@ -619,6 +559,421 @@ BEGIN
     END IF;
     INSERT INTO history (at_us, change, first, operation, actor) VALUES (at, 'operation', begun, name, by);
     RETURN begun;
+END
+$function$;
+
+--- function nexus_history_projects()
+CREATE OR REPLACE FUNCTION nexus_history_projects()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    at CONSTANT BIGINT := (extract(epoch FROM statement_timestamp()) * 1000000)::BIGINT;
+    project CONSTANT TEXT := OLD.id;
+    new_project CONSTANT TEXT := NEW.id;
+    changed BOOLEAN;
+BEGIN
+    IF TG_OP = 'UPDATE' AND NEW.id = OLD.id THEN
+        changed := NEW.description IS DISTINCT FROM OLD.description;
+        INSERT INTO @.history (
+            at_us, change, kind, id, project_id, large, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13
+        ) VALUES (
+            at, 'update', 'project', OLD.id, CASE WHEN new_project = project THEN project END, changed::INT,
+            OLD.name, CASE WHEN changed THEN OLD.description END, OLD.mode, OLD.status, OLD.root_path, OLD.repository_url, OLD.created_at, OLD.updated_at, OLD.completed_at, OLD.revision, OLD.plan_key, OLD.budget_tokens, OLD.budget_usd
+        );
+        RETURN NULL;
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO @.history (at_us, change, kind, id, project_id, large)
+        VALUES (at, 'insert', 'project', NEW.id, new_project, 1);
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        INSERT INTO @.history (
+            at_us, change, kind, id, project_id, large, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13
+        ) VALUES (
+            at, 'delete', 'project', OLD.id, project, 1,
+            OLD.name, OLD.description, OLD.mode, OLD.status, OLD.root_path, OLD.repository_url, OLD.created_at, OLD.updated_at, OLD.completed_at, OLD.revision, OLD.plan_key, OLD.budget_tokens, OLD.budget_usd
+        );
+    END IF;
+    RETURN NULL;
+END
+$function$;
+
+--- function nexus_history_features()
+CREATE OR REPLACE FUNCTION nexus_history_features()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    at CONSTANT BIGINT := (extract(epoch FROM statement_timestamp()) * 1000000)::BIGINT;
+    project CONSTANT TEXT := OLD.project_id;
+    new_project CONSTANT TEXT := NEW.project_id;
+    changed BOOLEAN;
+BEGIN
+    IF TG_OP = 'UPDATE' AND NEW.id = OLD.id THEN
+        changed := NEW.description IS DISTINCT FROM OLD.description;
+        INSERT INTO @.history (
+            at_us, change, kind, id, project_id, large, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11
+        ) VALUES (
+            at, 'update', 'feature', OLD.id, CASE WHEN new_project = project THEN project END, changed::INT,
+            OLD.project_id, OLD.name, CASE WHEN changed THEN OLD.description END, OLD.priority, OLD.status, OLD.estimated_tasks, OLD.completed_tasks, OLD.created_at, OLD.updated_at, OLD.revision, OLD.plan_key
+        );
+        RETURN NULL;
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO @.history (at_us, change, kind, id, project_id, large)
+        VALUES (at, 'insert', 'feature', NEW.id, new_project, 1);
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        INSERT INTO @.history (
+            at_us, change, kind, id, project_id, large, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11
+        ) VALUES (
+            at, 'delete', 'feature', OLD.id, project, 1,
+            OLD.project_id, OLD.name, OLD.description, OLD.priority, OLD.status, OLD.estimated_tasks, OLD.completed_tasks, OLD.created_at, OLD.updated_at, OLD.revision, OLD.plan_key
+        );
+    END IF;
+    RETURN NULL;
+END
+$function$;
+
+--- function nexus_history_sub_features()
+CREATE OR REPLACE FUNCTION nexus_history_sub_features()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    at CONSTANT BIGINT := (extract(epoch FROM statement_timestamp()) * 1000000)::BIGINT;
+    project CONSTANT TEXT := (SELECT project_id FROM @.features WHERE id = OLD.feature_id);
+    new_project CONSTANT TEXT := (SELECT project_id FROM @.features WHERE id = NEW.feature_id);
+    changed BOOLEAN;
+BEGIN
+    IF TG_OP = 'UPDATE' AND NEW.id = OLD.id THEN
+        changed := NEW.description IS DISTINCT FROM OLD.description;
+        INSERT INTO @.history (
+            at_us, change, kind, id, project_id, large, v1, v2, v3, v4, v5, v6, v7
+        ) VALUES (
+            at, 'update', 'sub_feature', OLD.id, CASE WHEN new_project = project THEN project END, changed::INT,
+            OLD.feature_id, OLD.name, CASE WHEN changed THEN OLD.description END, OLD.status, OLD.created_at, OLD.revision, OLD.plan_key
+        );
+        RETURN NULL;
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO @.history (at_us, change, kind, id, project_id, large)
+        VALUES (at, 'insert', 'sub_feature', NEW.id, new_project, 1);
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        INSERT INTO @.history (
+            at_us, change, kind, id, project_id, large, v1, v2, v3, v4, v5, v6, v7
+        ) VALUES (
+            at, 'delete', 'sub_feature', OLD.id, project, 1,
+            OLD.feature_id, OLD.name, OLD.description, OLD.status, OLD.created_at, OLD.revision, OLD.plan_key
+        );
+    END IF;
+    RETURN NULL;
+END
+$function$;
+
+--- function nexus_history_tasks()
+CREATE OR REPLACE FUNCTION nexus_history_tasks()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    at CONSTANT BIGINT := (extract(epoch FROM statement_timestamp()) * 1000000)::BIGINT;
+    project CONSTANT TEXT := OLD.project_id;
+    new_project CONSTANT TEXT := NEW.project_id;
+    changed BOOLEAN;
+BEGIN
+    IF TG_OP = 'UPDATE' AND NEW.id = OLD.id THEN
+        changed := NEW.description IS DISTINCT FROM OLD.description OR NEW.metadata IS DISTINCT FROM OLD.metadata;
+        INSERT INTO @.history (
+            at_us, change, kind, id, project_id, large, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13, v14, v15, v16, v17, v18, v19, v20, v21, v22, v23, v24, v25, v26, v27, v28
+        ) VALUES (
+            at, 'update', 'task', OLD.id, CASE WHEN new_project = project THEN project END, changed::INT,
+            OLD.project_id, OLD.feature_id, OLD.sub_feature_id, OLD.name, CASE WHEN changed THEN OLD.description END, OLD.status, OLD.size, OLD.assigned_agent, OLD.worktree_path, OLD.branch_name, OLD.depends_on, OLD.blocked_by, OLD.qa_iterations, OLD.max_iterations, OLD.estimated_minutes, OLD.actual_minutes, OLD.started_at, OLD.completed_at, OLD.created_at, OLD.updated_at, OLD.revision, OLD.plan_key, OLD.priority, CASE WHEN changed THEN OLD.metadata END, OLD.max_attempts, OLD.failed_attempts, OLD.budget_tokens, OLD.budget_usd
+        );
+        RETURN NULL;
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO @.history (at_us, change, kind, id, project_id, large)
+        VALUES (at, 'insert', 'task', NEW.id, new_project, 1);
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        INSERT INTO @.history (
+            at_us, change, kind, id, project_id, large, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13, v14, v15, v16, v17, v18, v19, v20, v21, v22, v23, v24, v25, v26, v27, v28
+        ) VALUES (
+            at, 'delete', 'task', OLD.id, project, 1,
+            OLD.project_id, OLD.feature_id, OLD.sub_feature_id, OLD.name, OLD.description, OLD.status, OLD.size, OLD.assigned_agent, OLD.worktree_path, OLD.branch_name, OLD.depends_on, OLD.blocked_by, OLD.qa_iterations, OLD.max_iterations, OLD.estimated_minutes, OLD.actual_minutes, OLD.started_at, OLD.completed_at, OLD.created_at, OLD.updated_at, OLD.revision, OLD.plan_key, OLD.priority, OLD.metadata, OLD.max_attempts, OLD.failed_attempts, OLD.budget_tokens, OLD.budget_usd
+        );
+    END IF;
+    RETURN NULL;
+END
+$function$;
+
+--- function nexus_history_agents()
+CREATE OR REPLACE FUNCTION nexus_history_agents()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    at CONSTANT BIGINT := (extract(epoch FROM statement_timestamp()) * 1000000)::BIGINT;
+    project CONSTANT TEXT := NULL;
+    new_project CONSTANT TEXT := NULL;
+    changed BOOLEAN;
+BEGIN
+    IF TG_OP = 'UPDATE' AND NEW.id = OLD.id THEN
+        changed := false;
+        INSERT INTO @.history (
+            at_us, change, kind, id, project_id, large, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13
+        ) VALUES (
+            at, 'update', 'agent', OLD.id, CASE WHEN new_project = project THEN project END, changed::INT,
+            OLD.type, OLD.status, OLD.current_task_id, OLD.worktree_path, OLD.branch_name, OLD.tokens_used, OLD.tasks_completed, OLD.tasks_failed, OLD.spawned_at, OLD.last_activity_at, OLD.terminated_at, OLD.termination_reason, OLD.revision
+        );
+        RETURN NULL;
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO @.history (at_us, change, kind, id, project_id, large)
+        VALUES (at, 'insert', 'agent', NEW.id, new_project, 1);
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        INSERT INTO @.history (
+            at_us, change, kind, id, project_id, large, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13
+        ) VALUES (
+            at, 'delete', 'agent', OLD.id, project, 1,
+            OLD.type, OLD.status, OLD.current_task_id, OLD.worktree_path, OLD.branch_name, OLD.tokens_used, OLD.tasks_completed, OLD.tasks_failed, OLD.spawned_at, OLD.last_activity_at, OLD.terminated_at, OLD.termination_reason, OLD.revision
+        );
+    END IF;
+    RETURN NULL;
+END
+$function$;
+
+--- function nexus_history_checkpoints()
+CREATE OR REPLACE FUNCTION nexus_history_checkpoints()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    at CONSTANT BIGINT := (extract(epoch FROM statement_timestamp()) * 1000000)::BIGINT;
+    project CONSTANT TEXT := OLD.project_id;
+    new_project CONSTANT TEXT := NEW.project_id;
+    changed BOOLEAN;
+BEGIN
+    IF TG_OP = 'UPDATE' AND NEW.id = OLD.id THEN
+        changed := NEW.state IS DISTINCT FROM OLD.state;
+        INSERT INTO @.history (
+            at_us, change, kind, id, project_id, large, v1, v2, v3, v4, v5, v6, v7
+        ) VALUES (
+            at, 'update', 'checkpoint', OLD.id, CASE WHEN new_project = project THEN project END, changed::INT,
+            OLD.project_id, OLD.name, OLD.reason, CASE WHEN changed THEN OLD.state END, OLD.git_commit, OLD.created_at, OLD.revision
+        );
+        RETURN NULL;
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO @.history (at_us, change, kind, id, project_id, large)
+        VALUES (at, 'insert', 'checkpoint', NEW.id, new_project, 1);
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        INSERT INTO @.history (
+            at_us, change, kind, id, project_id, large, v1, v2, v3, v4, v5, v6, v7
+        ) VALUES (
+            at, 'delete', 'checkpoint', OLD.id, project, 1,
+            OLD.project_id, OLD.name, OLD.reason, OLD.state, OLD.git_commit, OLD.created_at, OLD.revision
+        );
+    END IF;
+    RETURN NULL;
+END
+$function$;
+
+--- function nexus_history_requirements()
+CREATE OR REPLACE FUNCTION nexus_history_requirements()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    at CONSTANT BIGINT := (extract(epoch FROM statement_timestamp()) * 1000000)::BIGINT;
+    project CONSTANT TEXT := OLD.project_id;
+    new_project CONSTANT TEXT := NEW.project_id;
+    changed BOOLEAN;
+BEGIN
+    IF TG_OP = 'UPDATE' AND NEW.id = OLD.id THEN
+        changed := NEW.description IS DISTINCT FROM OLD.description;
+        INSERT INTO @.history (
+            at_us, change, kind, id, project_id, large, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10
+        ) VALUES (
+            at, 'update', 'requirement', OLD.id, CASE WHEN new_project = project THEN project END, changed::INT,
+            OLD.project_id, OLD.category, CASE WHEN changed THEN OLD.description END, OLD.priority, OLD.source, OLD.linked_features, OLD.validated, OLD.created_at, OLD.revision, OLD.plan_key
+        );
+        RETURN NULL;
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO @.history (at_us, change, kind, id, project_id, large)
+        VALUES (at, 'insert', 'requirement', NEW.id, new_project, 1);
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        INSERT INTO @.history (
+            at_us, change, kind, id, project_id, large, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10
+        ) VALUES (
+            at, 'delete', 'requirement', OLD.id, project, 1,
+            OLD.project_id, OLD.category, OLD.description, OLD.priority, OLD.source, OLD.linked_features, OLD.validated, OLD.created_at, OLD.revision, OLD.plan_key
+        );
+    END IF;
+    RETURN NULL;
+END
+$function$;
+
+--- function nexus_history_sessions()
+CREATE OR REPLACE FUNCTION nexus_history_sessions()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    at CONSTANT BIGINT := (extract(epoch FROM statement_timestamp()) * 1000000)::BIGINT;
+    project CONSTANT TEXT := OLD.project_id;
+    new_project CONSTANT TEXT := NEW.project_id;
+    changed BOOLEAN;
+BEGIN
+    IF TG_OP = 'UPDATE' AND NEW.id = OLD.id THEN
+        changed := NEW.data IS DISTINCT FROM OLD.data;
+        INSERT INTO @.history (
+            at_us, change, kind, id, project_id, large, v1, v2, v3, v4, v5, v6, v7
+        ) VALUES (
+            at, 'update', 'session', OLD.id, CASE WHEN new_project = project THEN project END, changed::INT,
+            OLD.project_id, OLD.type, OLD.status, CASE WHEN changed THEN OLD.data END, OLD.started_at, OLD.ended_at, OLD.revision
+        );
+        RETURN NULL;
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO @.history (at_us, change, kind, id, project_id, large)
+        VALUES (at, 'insert', 'session', NEW.id, new_project, 1);
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        INSERT INTO @.history (
+            at_us, change, kind, id, project_id, large, v1, v2, v3, v4, v5, v6, v7
+        ) VALUES (
+            at, 'delete', 'session', OLD.id, project, 1,
+            OLD.project_id, OLD.type, OLD.status, OLD.data, OLD.started_at, OLD.ended_at, OLD.revision
+        );
+    END IF;
+    RETURN NULL;
+END
+$function$;
+
+--- function nexus_history_task_attempts()
+CREATE OR REPLACE FUNCTION nexus_history_task_attempts()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    at CONSTANT BIGINT := (extract(epoch FROM statement_timestamp()) * 1000000)::BIGINT;
+    project CONSTANT TEXT := NULL;
+    new_project CONSTANT TEXT := NULL;
+    changed BOOLEAN;
+BEGIN
+    IF TG_OP = 'UPDATE' AND NEW.task_id = OLD.task_id THEN
+        changed := false;
+        INSERT INTO @.history (
+            at_us, change, kind, id, project_id, large, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11
+        ) VALUES (
+            at, 'update', 'attempt', OLD.task_id, CASE WHEN new_project = project THEN project END, changed::INT,
+            OLD.epoch, OLD.agent_id, OLD.claimed_us, OLD.lease_us, OLD.lease_until_us, OLD.process, OLD.progress, OLD.ended_us, OLD.outcome, OLD.reason, OLD.evidence
+        );
+        RETURN NULL;
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO @.history (at_us, change, kind, id, project_id, large)
+        VALUES (at, 'insert', 'attempt', NEW.task_id, new_project, 1);
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        INSERT INTO @.history (
+            at_us, change, kind, id, project_id, large, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11
+        ) VALUES (
+            at, 'delete', 'attempt', OLD.task_id, project, 1,
+            OLD.epoch, OLD.agent_id, OLD.claimed_us, OLD.lease_us, OLD.lease_until_us, OLD.process, OLD.progress, OLD.ended_us, OLD.outcome, OLD.reason, OLD.evidence
+        );
+    END IF;
+    RETURN NULL;
+END
+$function$;
+
+--- function nexus_history_session_log()
+CREATE OR REPLACE FUNCTION nexus_history_session_log()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    at CONSTANT BIGINT := (extract(epoch FROM statement_timestamp()) * 1000000)::BIGINT;
+    project CONSTANT TEXT := NULL;
+    new_project CONSTANT TEXT := NULL;
+    changed BOOLEAN;
+BEGIN
+    IF TG_OP = 'UPDATE' AND NEW.session_id = OLD.session_id THEN
+        changed := false;
+        INSERT INTO @.history (
+            at_us, change, kind, id, project_id, large, v1, v2, v3, v4, v5
+        ) VALUES (
+            at, 'update', 'session_entry', OLD.session_id, CASE WHEN new_project = project THEN project END, changed::INT,
+            OLD.number, OLD.at_us, OLD.kind, OLD.author, OLD.text
+        );
+        RETURN NULL;
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO @.history (at_us, change, kind, id, project_id, large)
+        VALUES (at, 'insert', 'session_entry', NEW.session_id, new_project, 1);
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        INSERT INTO @.history (
+            at_us, change, kind, id, project_id, large, v1, v2, v3, v4, v5
+        ) VALUES (
+            at, 'delete', 'session_entry', OLD.session_id, project, 1,
+            OLD.number, OLD.at_us, OLD.kind, OLD.author, OLD.text
+        );
+    END IF;
+    RETURN NULL;
+END
+$function$;
+
+--- function nexus_task_follow()
+CREATE OR REPLACE FUNCTION nexus_task_follow()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    was_met CONSTANT BOOLEAN := OLD.status IN ('completed', 'skipped');
+    is_met CONSTANT BOOLEAN := NEW.status IN ('completed', 'skipped');
+    ends CONSTANT BOOLEAN := NEW.status IN ('pending', 'blocked', 'completed', 'failed', 'skipped', 'escalated', 'cancelled');
+    waiting TEXT[];
+BEGIN
+    IF OLD.status <> NEW.status AND ends OR OLD.assigned_agent IS DISTINCT FROM NEW.assigned_agent OR OLD.id <> NEW.id THEN
+        UPDATE @.task_attempts SET
+            ended_us = greatest(claimed_us, @.nexus_us(NEW.updated_at)),
+            outcome = CASE
+                WHEN NEW.status IN ('blocked', 'completed', 'failed', 'skipped', 'escalated') THEN NEW.status
+                WHEN NEW.status = 'cancelled' THEN 'skipped'
+                ELSE 'released'
+            END
+        WHERE task_id = OLD.id AND held = 1 AND (ends OR agent_id IS DISTINCT FROM NEW.assigned_agent);
+    END IF;
+    IF OLD.id <> NEW.id THEN
+        UPDATE @.task_attempts SET task_id = NEW.id WHERE task_id = OLD.id;
+    ELSIF was_met <> is_met THEN
+        waiting := ARRAY(SELECT task_id FROM @.task_dependencies WHERE depends_on = OLD.id);
+        IF waiting <> '{}' THEN
+            PERFORM @.nexus_recount(waiting);
+        END IF;
+    END IF;
+    IF OLD.status <> NEW.status AND (NEW.feature_id IS NOT NULL OR NEW.sub_feature_id IS NOT NULL) THEN
+        IF was_met OR is_met THEN
+            PERFORM @.nexus_count_tasks(
+                CASE WHEN NEW.feature_id = OLD.feature_id THEN NEW.feature_id END,
+                CASE WHEN NEW.sub_feature_id = OLD.sub_feature_id THEN NEW.sub_feature_id END,
+                0, was_met::INT - is_met::INT, (NEW.status = 'completed')::INT - (OLD.status = 'completed')::INT,
+                NEW.updated_at);
+        END IF;
+        IF NEW.status = 'in_progress' THEN
+            PERFORM @.nexus_start_feature(NEW.feature_id, NEW.sub_feature_id, NEW.updated_at);
+        END IF;
+    END IF;
+    RETURN NULL;
 END
 $function$;
 
@@ -1544,17 +1899,11 @@ CREATE TRIGGER tasks_dependencies_insert AFTER INSERT ON tasks FOR EACH ROW EXEC
 --- trigger tasks_dependencies_update of tasks
 CREATE TRIGGER tasks_dependencies_update AFTER UPDATE OF id, depends_on ON tasks FOR EACH ROW WHEN (new.id <> old.id OR new.depends_on IS DISTINCT FROM old.depends_on OR new.open_dependencies <> old.open_dependencies) EXECUTE FUNCTION nexus_dependencies();
 
---- trigger tasks_dependents_update of tasks
-CREATE TRIGGER tasks_dependents_update AFTER UPDATE OF status ON tasks FOR EACH ROW WHEN ((old.status = ANY (ARRAY['completed'::text, 'skipped'::text])) <> (new.status = ANY (ARRAY['completed'::text, 'skipped'::text])) AND new.id = old.id) EXECUTE FUNCTION nexus_dependents();
-
 --- trigger tasks_dependents_delete of tasks
 CREATE TRIGGER tasks_dependents_delete AFTER DELETE ON tasks FOR EACH ROW EXECUTE FUNCTION nexus_dependents();
 
 --- trigger tasks_feature_insert of tasks
 CREATE TRIGGER tasks_feature_insert AFTER INSERT ON tasks FOR EACH ROW WHEN (new.feature_id IS NOT NULL OR new.sub_feature_id IS NOT NULL) EXECUTE FUNCTION nexus_feature_insert();
-
---- trigger tasks_feature_update of tasks
-CREATE TRIGGER tasks_feature_update AFTER UPDATE OF status ON tasks FOR EACH ROW WHEN (old.status <> new.status AND (new.feature_id IS NOT NULL OR new.sub_feature_id IS NOT NULL) AND ((old.status = ANY (ARRAY['completed'::text, 'skipped'::text])) OR (new.status = ANY (ARRAY['completed'::text, 'skipped'::text])) OR new.status = 'in_progress'::text)) EXECUTE FUNCTION nexus_feature_update();
 
 --- trigger tasks_feature_move of tasks
 CREATE TRIGGER tasks_feature_move AFTER UPDATE OF feature_id, sub_feature_id ON tasks FOR EACH ROW WHEN (new.feature_id IS DISTINCT FROM old.feature_id OR new.sub_feature_id IS DISTINCT FROM old.sub_feature_id) EXECUTE FUNCTION nexus_feature_move();
@@ -1582,9 +1931,6 @@ CREATE TRIGGER agents_revision BEFORE UPDATE OF id, type, status, current_task_i
 
 --- trigger task_attempts_insert of task_attempts
 CREATE TRIGGER task_attempts_insert AFTER INSERT ON task_attempts FOR EACH ROW EXECUTE FUNCTION nexus_attempt_insert();
-
---- trigger tasks_attempt_end of tasks
-CREATE TRIGGER tasks_attempt_end AFTER UPDATE OF id, status, assigned_agent ON tasks FOR EACH ROW WHEN (old.status <> new.status AND (new.status = ANY (ARRAY['pending'::text, 'blocked'::text, 'completed'::text, 'failed'::text, 'skipped'::text, 'escalated'::text, 'cancelled'::text])) OR old.assigned_agent IS DISTINCT FROM new.assigned_agent OR old.id <> new.id) EXECUTE FUNCTION nexus_attempt_end();
 
 --- trigger tasks_attempt_forget of tasks
 CREATE TRIGGER tasks_attempt_forget AFTER DELETE ON tasks FOR EACH ROW EXECUTE FUNCTION nexus_attempt_forget();
@@ -1614,55 +1960,58 @@ CREATE TRIGGER history_lock BEFORE INSERT ON history FOR EACH STATEMENT EXECUTE 
 CREATE TRIGGER history_insert AFTER INSERT ON history FOR EACH ROW EXECUTE FUNCTION nexus_history_insert();
 
 --- trigger projects_history of projects
-CREATE CONSTRAINT TRIGGER projects_history AFTER INSERT OR DELETE ON projects DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history('project', 'id', '{description}', 'name', 'description', 'mode', 'status', 'root_path', 'repository_url', 'created_at', 'updated_at', 'completed_at', 'revision', 'plan_key', 'budget_tokens', 'budget_usd');
+CREATE CONSTRAINT TRIGGER projects_history AFTER INSERT OR DELETE ON projects DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history_projects('project', 'id', '{description}', 'name', 'description', 'mode', 'status', 'root_path', 'repository_url', 'created_at', 'updated_at', 'completed_at', 'revision', 'plan_key', 'budget_tokens', 'budget_usd');
 
 --- trigger projects_history_update of projects
-CREATE CONSTRAINT TRIGGER projects_history_update AFTER UPDATE OF id, name, description, mode, status, root_path, repository_url, created_at, updated_at, completed_at, plan_key, budget_tokens, budget_usd ON projects DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history('project', 'id', '{description}', 'name', 'description', 'mode', 'status', 'root_path', 'repository_url', 'created_at', 'updated_at', 'completed_at', 'revision', 'plan_key', 'budget_tokens', 'budget_usd');
+CREATE CONSTRAINT TRIGGER projects_history_update AFTER UPDATE OF id, name, description, mode, status, root_path, repository_url, created_at, updated_at, completed_at, plan_key, budget_tokens, budget_usd ON projects DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history_projects('project', 'id', '{description}', 'name', 'description', 'mode', 'status', 'root_path', 'repository_url', 'created_at', 'updated_at', 'completed_at', 'revision', 'plan_key', 'budget_tokens', 'budget_usd');
 
 --- trigger features_history of features
-CREATE CONSTRAINT TRIGGER features_history AFTER INSERT OR DELETE ON features DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history('feature', 'id', '{description}', 'project_id', 'name', 'description', 'priority', 'status', 'estimated_tasks', 'completed_tasks', 'created_at', 'updated_at', 'revision', 'plan_key');
+CREATE CONSTRAINT TRIGGER features_history AFTER INSERT OR DELETE ON features DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history_features('feature', 'id', '{description}', 'project_id', 'name', 'description', 'priority', 'status', 'estimated_tasks', 'completed_tasks', 'created_at', 'updated_at', 'revision', 'plan_key');
 
 --- trigger features_history_update of features
-CREATE CONSTRAINT TRIGGER features_history_update AFTER UPDATE ON features DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (old.id IS DISTINCT FROM new.id OR old.project_id IS DISTINCT FROM new.project_id OR old.name IS DISTINCT FROM new.name OR old.description IS DISTINCT FROM new.description OR old.priority IS DISTINCT FROM new.priority OR old.status IS DISTINCT FROM new.status OR old.estimated_tasks IS DISTINCT FROM new.estimated_tasks OR old.completed_tasks IS DISTINCT FROM new.completed_tasks OR old.created_at IS DISTINCT FROM new.created_at OR old.updated_at IS DISTINCT FROM new.updated_at OR old.plan_key IS DISTINCT FROM new.plan_key) EXECUTE FUNCTION nexus_history('feature', 'id', '{description}', 'project_id', 'name', 'description', 'priority', 'status', 'estimated_tasks', 'completed_tasks', 'created_at', 'updated_at', 'revision', 'plan_key');
+CREATE CONSTRAINT TRIGGER features_history_update AFTER UPDATE ON features DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (old.id IS DISTINCT FROM new.id OR old.project_id IS DISTINCT FROM new.project_id OR old.name IS DISTINCT FROM new.name OR old.description IS DISTINCT FROM new.description OR old.priority IS DISTINCT FROM new.priority OR old.status IS DISTINCT FROM new.status OR old.estimated_tasks IS DISTINCT FROM new.estimated_tasks OR old.completed_tasks IS DISTINCT FROM new.completed_tasks OR old.created_at IS DISTINCT FROM new.created_at OR old.updated_at IS DISTINCT FROM new.updated_at OR old.plan_key IS DISTINCT FROM new.plan_key) EXECUTE FUNCTION nexus_history_features('feature', 'id', '{description}', 'project_id', 'name', 'description', 'priority', 'status', 'estimated_tasks', 'completed_tasks', 'created_at', 'updated_at', 'revision', 'plan_key');
 
 --- trigger sub_features_history of sub_features
-CREATE CONSTRAINT TRIGGER sub_features_history AFTER INSERT OR DELETE ON sub_features DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history('sub_feature', 'id', '{description}', 'feature_id', 'name', 'description', 'status', 'created_at', 'revision', 'plan_key');
+CREATE CONSTRAINT TRIGGER sub_features_history AFTER INSERT OR DELETE ON sub_features DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history_sub_features('sub_feature', 'id', '{description}', 'feature_id', 'name', 'description', 'status', 'created_at', 'revision', 'plan_key');
 
 --- trigger sub_features_history_update of sub_features
-CREATE CONSTRAINT TRIGGER sub_features_history_update AFTER UPDATE ON sub_features DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (old.id IS DISTINCT FROM new.id OR old.feature_id IS DISTINCT FROM new.feature_id OR old.name IS DISTINCT FROM new.name OR old.description IS DISTINCT FROM new.description OR old.status IS DISTINCT FROM new.status OR old.created_at IS DISTINCT FROM new.created_at OR old.plan_key IS DISTINCT FROM new.plan_key OR old.revision IS DISTINCT FROM new.revision) EXECUTE FUNCTION nexus_history('sub_feature', 'id', '{description}', 'feature_id', 'name', 'description', 'status', 'created_at', 'revision', 'plan_key');
+CREATE CONSTRAINT TRIGGER sub_features_history_update AFTER UPDATE ON sub_features DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (old.id IS DISTINCT FROM new.id OR old.feature_id IS DISTINCT FROM new.feature_id OR old.name IS DISTINCT FROM new.name OR old.description IS DISTINCT FROM new.description OR old.status IS DISTINCT FROM new.status OR old.created_at IS DISTINCT FROM new.created_at OR old.plan_key IS DISTINCT FROM new.plan_key OR old.revision IS DISTINCT FROM new.revision) EXECUTE FUNCTION nexus_history_sub_features('sub_feature', 'id', '{description}', 'feature_id', 'name', 'description', 'status', 'created_at', 'revision', 'plan_key');
 
 --- trigger tasks_history of tasks
-CREATE CONSTRAINT TRIGGER tasks_history AFTER INSERT OR DELETE ON tasks DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history('task', 'id', '{description,metadata}', 'project_id', 'feature_id', 'sub_feature_id', 'name', 'description', 'status', 'size', 'assigned_agent', 'worktree_path', 'branch_name', 'depends_on', 'blocked_by', 'qa_iterations', 'max_iterations', 'estimated_minutes', 'actual_minutes', 'started_at', 'completed_at', 'created_at', 'updated_at', 'revision', 'plan_key', 'priority', 'metadata', 'max_attempts', 'failed_attempts', 'budget_tokens', 'budget_usd');
+CREATE CONSTRAINT TRIGGER tasks_history AFTER INSERT OR DELETE ON tasks DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history_tasks('task', 'id', '{description,metadata}', 'project_id', 'feature_id', 'sub_feature_id', 'name', 'description', 'status', 'size', 'assigned_agent', 'worktree_path', 'branch_name', 'depends_on', 'blocked_by', 'qa_iterations', 'max_iterations', 'estimated_minutes', 'actual_minutes', 'started_at', 'completed_at', 'created_at', 'updated_at', 'revision', 'plan_key', 'priority', 'metadata', 'max_attempts', 'failed_attempts', 'budget_tokens', 'budget_usd');
 
 --- trigger tasks_history_update of tasks
-CREATE CONSTRAINT TRIGGER tasks_history_update AFTER UPDATE OF id, project_id, feature_id, sub_feature_id, name, description, status, size, assigned_agent, worktree_path, branch_name, depends_on, blocked_by, qa_iterations, max_iterations, estimated_minutes, actual_minutes, started_at, completed_at, created_at, updated_at, plan_key, priority, metadata, max_attempts, failed_attempts, budget_tokens, budget_usd ON tasks DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history('task', 'id', '{description,metadata}', 'project_id', 'feature_id', 'sub_feature_id', 'name', 'description', 'status', 'size', 'assigned_agent', 'worktree_path', 'branch_name', 'depends_on', 'blocked_by', 'qa_iterations', 'max_iterations', 'estimated_minutes', 'actual_minutes', 'started_at', 'completed_at', 'created_at', 'updated_at', 'revision', 'plan_key', 'priority', 'metadata', 'max_attempts', 'failed_attempts', 'budget_tokens', 'budget_usd');
+CREATE CONSTRAINT TRIGGER tasks_history_update AFTER UPDATE OF id, project_id, feature_id, sub_feature_id, name, description, status, size, assigned_agent, worktree_path, branch_name, depends_on, blocked_by, qa_iterations, max_iterations, estimated_minutes, actual_minutes, started_at, completed_at, created_at, updated_at, plan_key, priority, metadata, max_attempts, failed_attempts, budget_tokens, budget_usd ON tasks DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history_tasks('task', 'id', '{description,metadata}', 'project_id', 'feature_id', 'sub_feature_id', 'name', 'description', 'status', 'size', 'assigned_agent', 'worktree_path', 'branch_name', 'depends_on', 'blocked_by', 'qa_iterations', 'max_iterations', 'estimated_minutes', 'actual_minutes', 'started_at', 'completed_at', 'created_at', 'updated_at', 'revision', 'plan_key', 'priority', 'metadata', 'max_attempts', 'failed_attempts', 'budget_tokens', 'budget_usd');
 
 --- trigger agents_history of agents
-CREATE CONSTRAINT TRIGGER agents_history AFTER INSERT OR DELETE ON agents DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history('agent', 'id', '{}', 'type', 'status', 'current_task_id', 'worktree_path', 'branch_name', 'tokens_used', 'tasks_completed', 'tasks_failed', 'spawned_at', 'last_activity_at', 'terminated_at', 'termination_reason', 'revision');
+CREATE CONSTRAINT TRIGGER agents_history AFTER INSERT OR DELETE ON agents DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history_agents('agent', 'id', '{}', 'type', 'status', 'current_task_id', 'worktree_path', 'branch_name', 'tokens_used', 'tasks_completed', 'tasks_failed', 'spawned_at', 'last_activity_at', 'terminated_at', 'termination_reason', 'revision');
 
 --- trigger agents_history_update of agents
-CREATE CONSTRAINT TRIGGER agents_history_update AFTER UPDATE OF id, type, status, current_task_id, worktree_path, branch_name, tokens_used, tasks_completed, tasks_failed, spawned_at, terminated_at, termination_reason ON agents DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history('agent', 'id', '{}', 'type', 'status', 'current_task_id', 'worktree_path', 'branch_name', 'tokens_used', 'tasks_completed', 'tasks_failed', 'spawned_at', 'last_activity_at', 'terminated_at', 'termination_reason', 'revision');
+CREATE CONSTRAINT TRIGGER agents_history_update AFTER UPDATE OF id, type, status, current_task_id, worktree_path, branch_name, tokens_used, tasks_completed, tasks_failed, spawned_at, terminated_at, termination_reason ON agents DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history_agents('agent', 'id', '{}', 'type', 'status', 'current_task_id', 'worktree_path', 'branch_name', 'tokens_used', 'tasks_completed', 'tasks_failed', 'spawned_at', 'last_activity_at', 'terminated_at', 'termination_reason', 'revision');
 
 --- trigger checkpoints_history of checkpoints
-CREATE CONSTRAINT TRIGGER checkpoints_history AFTER INSERT OR DELETE ON checkpoints DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history('checkpoint', 'id', '{state}', 'project_id', 'name', 'reason', 'state', 'git_commit', 'created_at', 'revision');
+CREATE CONSTRAINT TRIGGER checkpoints_history AFTER INSERT OR DELETE ON checkpoints DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history_checkpoints('checkpoint', 'id', '{state}', 'project_id', 'name', 'reason', 'state', 'git_commit', 'created_at', 'revision');
 
 --- trigger checkpoints_history_update of checkpoints
-CREATE CONSTRAINT TRIGGER checkpoints_history_update AFTER UPDATE OF id, project_id, name, reason, state, git_commit, created_at ON checkpoints DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history('checkpoint', 'id', '{state}', 'project_id', 'name', 'reason', 'state', 'git_commit', 'created_at', 'revision');
+CREATE CONSTRAINT TRIGGER checkpoints_history_update AFTER UPDATE OF id, project_id, name, reason, state, git_commit, created_at ON checkpoints DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history_checkpoints('checkpoint', 'id', '{state}', 'project_id', 'name', 'reason', 'state', 'git_commit', 'created_at', 'revision');
 
 --- trigger requirements_history of requirements
-CREATE CONSTRAINT TRIGGER requirements_history AFTER INSERT OR DELETE ON requirements DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history('requirement', 'id', '{description}', 'project_id', 'category', 'description', 'priority', 'source', 'linked_features', 'validated', 'created_at', 'revision', 'plan_key');
+CREATE CONSTRAINT TRIGGER requirements_history AFTER INSERT OR DELETE ON requirements DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history_requirements('requirement', 'id', '{description}', 'project_id', 'category', 'description', 'priority', 'source', 'linked_features', 'validated', 'created_at', 'revision', 'plan_key');
 
 --- trigger requirements_history_update of requirements
-CREATE CONSTRAINT TRIGGER requirements_history_update AFTER UPDATE OF id, project_id, category, description, priority, source, linked_features, validated, created_at, plan_key ON requirements DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history('requirement', 'id', '{description}', 'project_id', 'category', 'description', 'priority', 'source', 'linked_features', 'validated', 'created_at', 'revision', 'plan_key');
+CREATE CONSTRAINT TRIGGER requirements_history_update AFTER UPDATE OF id, project_id, category, description, priority, source, linked_features, validated, created_at, plan_key ON requirements DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history_requirements('requirement', 'id', '{description}', 'project_id', 'category', 'description', 'priority', 'source', 'linked_features', 'validated', 'created_at', 'revision', 'plan_key');
 
 --- trigger sessions_history of sessions
-CREATE CONSTRAINT TRIGGER sessions_history AFTER INSERT OR DELETE ON sessions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history('session', 'id', '{data}', 'project_id', 'type', 'status', 'data', 'started_at', 'ended_at', 'revision');
+CREATE CONSTRAINT TRIGGER sessions_history AFTER INSERT OR DELETE ON sessions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history_sessions('session', 'id', '{data}', 'project_id', 'type', 'status', 'data', 'started_at', 'ended_at', 'revision');
 
 --- trigger sessions_history_update of sessions
-CREATE CONSTRAINT TRIGGER sessions_history_update AFTER UPDATE OF id, project_id, type, status, data, started_at, ended_at ON sessions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history('session', 'id', '{data}', 'project_id', 'type', 'status', 'data', 'started_at', 'ended_at', 'revision');
+CREATE CONSTRAINT TRIGGER sessions_history_update AFTER UPDATE OF id, project_id, type, status, data, started_at, ended_at ON sessions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history_sessions('session', 'id', '{data}', 'project_id', 'type', 'status', 'data', 'started_at', 'ended_at', 'revision');
 
 --- trigger task_attempts_history of task_attempts
-CREATE CONSTRAINT TRIGGER task_attempts_history AFTER DELETE ON task_attempts DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (old.task_id IS NOT NULL) EXECUTE FUNCTION nexus_history('attempt', 'task_id', '{}', 'epoch', 'agent_id', 'claimed_us', 'lease_us', 'lease_until_us', 'process', 'progress', 'ended_us', 'outcome', 'reason', 'evidence');
+CREATE CONSTRAINT TRIGGER task_attempts_history AFTER DELETE ON task_attempts DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (old.task_id IS NOT NULL) EXECUTE FUNCTION nexus_history_task_attempts('attempt', 'task_id', '{}', 'epoch', 'agent_id', 'claimed_us', 'lease_us', 'lease_until_us', 'process', 'progress', 'ended_us', 'outcome', 'reason', 'evidence');
 
 --- trigger session_log_history of session_log
-CREATE CONSTRAINT TRIGGER session_log_history AFTER DELETE ON session_log DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history('session_entry', 'session_id', '{}', 'number', 'at_us', 'kind', 'author', 'text');
+CREATE CONSTRAINT TRIGGER session_log_history AFTER DELETE ON session_log DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history_session_log('session_entry', 'session_id', '{}', 'number', 'at_us', 'kind', 'author', 'text');
+
+--- trigger tasks_follow of tasks
+CREATE TRIGGER tasks_follow AFTER UPDATE OF id, status, assigned_agent ON tasks FOR EACH ROW EXECUTE FUNCTION nexus_task_follow();
