@@ -84,7 +84,8 @@ $$;
 -- where doctor compares them;
 --
 -- to make JSON of each row. So each table has a function of its own for its history, made
--- of the arguments of the triggers of before, which the triggers keep;
+-- of the arguments of the triggers of before, which the triggers keep (nexus_history itself
+-- stays for the way back);
 --
 -- to get ready for the condition of a trigger, each time that it may fire. So what follows
 -- the status of a task is one trigger, and its conditions are in the function.
@@ -178,7 +179,7 @@ DECLARE
 BEGIN
     -- What follows the status of a task: its attempt, what depends on it, its feature.
     EXECUTE replace($make$
-CREATE FUNCTION nexus_task_follow() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+CREATE FUNCTION nexus_task_changed() RETURNS TRIGGER LANGUAGE plpgsql AS $$
 DECLARE
     was_met CONSTANT BOOLEAN := OLD.status IN ('completed', 'skipped');
     is_met CONSTANT BOOLEAN := NEW.status IN ('completed', 'skipped');
@@ -322,13 +323,15 @@ END
 $do$;
 -- +goose StatementEnd
 
-CREATE TRIGGER tasks_follow AFTER UPDATE OF id, status, assigned_agent ON tasks
-FOR EACH ROW EXECUTE FUNCTION nexus_task_follow();
+-- Triggers run in the order of their names: this one before those that count in features,
+-- because everybody locks an attempt and its agent first.
+CREATE TRIGGER tasks_changed AFTER UPDATE OF id, status, assigned_agent ON tasks
+FOR EACH ROW EXECUTE FUNCTION nexus_task_changed();
 
 -- +goose Down
 -- The functions that were made again stay: they do what those before them did.
-DROP TRIGGER tasks_follow ON tasks;
-DROP FUNCTION nexus_task_follow();
+DROP TRIGGER tasks_changed ON tasks;
+DROP FUNCTION nexus_task_changed();
 
 -- +goose StatementBegin
 CREATE FUNCTION nexus_feature_update() RETURNS TRIGGER LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
