@@ -21,7 +21,8 @@ test: ## run all tests, and say which could not run here
 
 .PHONY: race
 race: ## run the tests of concurrent code with the race detector
-	go test -race -skip 'RunTwice' . ./store ./plan
+	go test -race -skip 'RunTwice' . ./store
+	go test -race -run 'Conflict|AtOnce' ./plan
 	go test -race -run 'Served|Acknowledged|RunAgain|Queue|LinearizableTasks|Reader|Cancel|Batch|Conformance/File/(Concurrency|ConcurrentWork|SessionLog|Tx)' ./sqlite
 
 .PHONY: race-postgres
