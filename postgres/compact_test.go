@@ -96,7 +96,8 @@ func TestCompactReusesSpace(t *testing.T) {
 		}
 		addHistory(t, db, 2, 30)
 	}
-	if after := historyPages(t, db); after > before*3/2 {
+	// Four times as many, if nothing were used again.
+	if after := historyPages(t, db); after > 2*before {
 		t.Errorf("the history had %d pages, and has %d", before, after)
 	}
 }

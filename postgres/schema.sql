@@ -932,8 +932,8 @@ BEGIN
 END
 $function$;
 
---- function nexus_task_follow()
-CREATE OR REPLACE FUNCTION nexus_task_follow()
+--- function nexus_task_changed()
+CREATE OR REPLACE FUNCTION nexus_task_changed()
  RETURNS trigger
  LANGUAGE plpgsql
 AS $function$
@@ -2013,5 +2013,5 @@ CREATE CONSTRAINT TRIGGER task_attempts_history AFTER DELETE ON task_attempts DE
 --- trigger session_log_history of session_log
 CREATE CONSTRAINT TRIGGER session_log_history AFTER DELETE ON session_log DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history_session_log('session_entry', 'session_id', '{}', 'number', 'at_us', 'kind', 'author', 'text');
 
---- trigger tasks_follow of tasks
-CREATE TRIGGER tasks_follow AFTER UPDATE OF id, status, assigned_agent ON tasks FOR EACH ROW EXECUTE FUNCTION nexus_task_follow();
+--- trigger tasks_changed of tasks
+CREATE TRIGGER tasks_changed AFTER UPDATE OF id, status, assigned_agent ON tasks FOR EACH ROW EXECUTE FUNCTION nexus_task_changed();
