@@ -22,6 +22,7 @@ var checkpointEntity = entity[nexus.Checkpoint, nexus.CheckpointFilter, nexus.Ch
 		return &db.Checkpoints.Service
 	},
 	id:       func(c *nexus.Checkpoint) string { return c.ID },
+	project:  func(e *nexus.Checkpoint) *string { return &e.ProjectID },
 	page:     func(f *nexus.CheckpointFilter) *nexus.Page { return &f.Page },
 	revision: func(u *nexus.CheckpointUpdate) *int64 { return &u.Revision },
 	orders:   "created_at",
@@ -31,7 +32,7 @@ var checkpointEntity = entity[nexus.Checkpoint, nexus.CheckpointFilter, nexus.Ch
 	setArg:   func(c *nexus.Checkpoint, arg string) { c.Name = arg },
 	fields: []field[nexus.Checkpoint, nexus.CheckpointUpdate]{
 		ownID[nexus.Checkpoint, nexus.CheckpointUpdate](func(c *nexus.Checkpoint) *string { return &c.ID }),
-		one[nexus.Checkpoint, nexus.CheckpointUpdate]("project", "the project it belongs to", nexus.KindProject,
+		one[nexus.Checkpoint, nexus.CheckpointUpdate]("project", "the project it belongs to (default: the only one)", nexus.KindProject,
 			func(c *nexus.Checkpoint) *string { return &c.ProjectID }, nil),
 		both("name", "its name", texts[string](),
 			func(c *nexus.Checkpoint) *string { return &c.Name },

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -31,7 +30,7 @@ None are, unless you say so.`,
 			"  nexus checkpoint auto --project p1m837hj --off task_failed --every-minutes 0\n  nexus checkpoint auto --project p1m837hj --json",
 	}
 	b := &binder{app: a, flags: cmd.Flags()}
-	existing(b, "project", "the project", nexus.KindProject, func(id string) { project = id })
+	existing(b, "project", "the project (default: the only one)", nexus.KindProject, func(id string) { project = id })
 	flag(b, "on", "make checkpoints then", lists[string](), func(list []string) { update.On = list })
 	flag(b, "off", "do not make checkpoints then", lists[string](), func(list []string) { update.Off = list })
 	flag(b, "every-minutes", "make one every so many minutes in which something changes; 0 is never", numbers[int](),
@@ -39,9 +38,6 @@ None are, unless you say so.`,
 	flag(b, "every-tasks", "make one whenever so many tasks are completed; 0 is never", numbers[int](), func(n int) { update.EveryTasks = &n })
 	a.keyFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if !cmd.Flags().Changed("project") {
-			return usage(cmd, fmt.Errorf("give --project"))
-		}
 		changes := false
 		cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
 			changes = changes || f.Changed && f.Name != "project" && f.Name != keyFlag
@@ -50,6 +46,11 @@ None are, unless you say so.`,
 		err := a.withDB(cmd.Context(), func(db *store.DB) (err error) {
 			if err := b.resolve(cmd.Context(), db); err != nil {
 				return err
+			}
+			if !cmd.Flags().Changed("project") {
+				if project, err = onlyProject(cmd.Context(), &db.Services); err != nil {
+					return err
+				}
 			}
 			if !changes {
 				settings, err = db.CheckpointSettings(cmd.Context(), project)

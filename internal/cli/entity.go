@@ -27,6 +27,7 @@ type entity[E, F, U any] struct {
 
 	service  func(*store.Services) *store.Service[E, F, U]
 	id       func(*E) string
+	project  func(*E) *string // that it belongs to; nil if it belongs to none
 	page     func(*F) *nexus.Page
 	revision func(*U) *int64
 	orders   string // for the help of --order
@@ -147,6 +148,11 @@ func (d *entity[E, F, U]) createCommand(a *app) *cobra.Command {
 		err := a.withDB(cmd.Context(), func(db *store.DB) (err error) {
 			if err := b.resolve(cmd.Context(), db); err != nil {
 				return err
+			}
+			if d.project != nil && !cmd.Flags().Changed("project") {
+				if *d.project(e), err = onlyProject(cmd.Context(), &db.Services); err != nil {
+					return err
+				}
 			}
 			if d.make != nil {
 				e, err = d.make(a, cmd, db, args, e)

@@ -19,6 +19,7 @@ var featureEntity = entity[nexus.Feature, nexus.FeatureFilter, nexus.FeatureUpda
 		return &db.Features.Service
 	},
 	id:       func(e *nexus.Feature) string { return e.ID },
+	project:  func(e *nexus.Feature) *string { return &e.ProjectID },
 	page:     func(f *nexus.FeatureFilter) *nexus.Page { return &f.Page },
 	revision: func(u *nexus.FeatureUpdate) *int64 { return &u.Revision },
 	orders:   "name, created_at, updated_at",
@@ -27,7 +28,7 @@ var featureEntity = entity[nexus.Feature, nexus.FeatureFilter, nexus.FeatureUpda
 	setArg:   func(e *nexus.Feature, arg string) { e.Name = arg },
 	fields: []field[nexus.Feature, nexus.FeatureUpdate]{
 		ownID[nexus.Feature, nexus.FeatureUpdate](func(e *nexus.Feature) *string { return &e.ID }),
-		one[nexus.Feature, nexus.FeatureUpdate]("project", "the project it belongs to", nexus.KindProject,
+		one[nexus.Feature, nexus.FeatureUpdate]("project", "the project it belongs to (default: the only one)", nexus.KindProject,
 			func(e *nexus.Feature) *string { return &e.ProjectID }, nil),
 		both("name", "its name", texts[string](),
 			func(e *nexus.Feature) *string { return &e.Name },

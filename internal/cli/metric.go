@@ -20,6 +20,7 @@ var metricEntity = entity[nexus.Metric, nexus.MetricFilter, nexus.MetricUpdate]{
 		return &db.Metrics.Service
 	},
 	id:       func(m *nexus.Metric) string { return m.ID },
+	project:  func(e *nexus.Metric) *string { return &e.ProjectID },
 	page:     func(f *nexus.MetricFilter) *nexus.Page { return &f.Page },
 	revision: func(u *nexus.MetricUpdate) *int64 { return &u.Revision },
 	orders:   "timestamp",
@@ -27,7 +28,7 @@ var metricEntity = entity[nexus.Metric, nexus.MetricFilter, nexus.MetricUpdate]{
 	required: []string{"value"},
 	fields: []field[nexus.Metric, nexus.MetricUpdate]{
 		ownID[nexus.Metric, nexus.MetricUpdate](func(m *nexus.Metric) *string { return &m.ID }),
-		one[nexus.Metric, nexus.MetricUpdate]("project", "the project it belongs to", nexus.KindProject,
+		one[nexus.Metric, nexus.MetricUpdate]("project", "the project it belongs to (default: the only one)", nexus.KindProject,
 			func(m *nexus.Metric) *string { return &m.ProjectID }, nil),
 		one[nexus.Metric, nexus.MetricUpdate]("agent", "the agent it is about", nexus.KindAgent,
 			func(m *nexus.Metric) *string { return &m.AgentID }, func(u *nexus.MetricUpdate) **string { return &u.AgentID }),

@@ -19,6 +19,7 @@ var requirementEntity = entity[nexus.Requirement, nexus.RequirementFilter, nexus
 		return &db.Requirements.Service
 	},
 	id:       func(r *nexus.Requirement) string { return r.ID },
+	project:  func(e *nexus.Requirement) *string { return &e.ProjectID },
 	page:     func(f *nexus.RequirementFilter) *nexus.Page { return &f.Page },
 	revision: func(u *nexus.RequirementUpdate) *int64 { return &u.Revision },
 	orders:   "created_at",
@@ -27,7 +28,7 @@ var requirementEntity = entity[nexus.Requirement, nexus.RequirementFilter, nexus
 	setArg:   func(r *nexus.Requirement, arg string) { r.Description = arg },
 	fields: []field[nexus.Requirement, nexus.RequirementUpdate]{
 		ownID[nexus.Requirement, nexus.RequirementUpdate](func(r *nexus.Requirement) *string { return &r.ID }),
-		one[nexus.Requirement, nexus.RequirementUpdate]("project", "the project it belongs to", nexus.KindProject,
+		one[nexus.Requirement, nexus.RequirementUpdate]("project", "the project it belongs to (default: the only one)", nexus.KindProject,
 			func(r *nexus.Requirement) *string { return &r.ProjectID }, nil),
 		both("category", "such as functional (the default), technical, ui, performance or security", words[string](),
 			func(r *nexus.Requirement) *string { return &r.Category },

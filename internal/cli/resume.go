@@ -74,6 +74,6 @@ func (a *app) resumeWhat(ctx context.Context, db *store.DB, r *nexus.ResumeReque
 	if r.AgentID = a.Getenv(envAgent); r.AgentID != "" {
 		return nil
 	}
-	r.ProjectID, err = onlyProject(ctx, db)
+	r.ProjectID, err = onlyProject(ctx, &db.Services)
 	return err
 }

@@ -20,13 +20,14 @@ var sessionEntity = entity[nexus.Session, nexus.SessionFilter, nexus.SessionUpda
 		return &db.Sessions.Service
 	},
 	id:       func(s *nexus.Session) string { return s.ID },
+	project:  func(e *nexus.Session) *string { return &e.ProjectID },
 	page:     func(f *nexus.SessionFilter) *nexus.Page { return &f.Page },
 	revision: func(u *nexus.SessionUpdate) *int64 { return &u.Revision },
 	orders:   "started_at",
 
 	fields: []field[nexus.Session, nexus.SessionUpdate]{
 		ownID[nexus.Session, nexus.SessionUpdate](func(s *nexus.Session) *string { return &s.ID }),
-		one[nexus.Session, nexus.SessionUpdate]("project", "the project it belongs to", nexus.KindProject,
+		one[nexus.Session, nexus.SessionUpdate]("project", "the project it belongs to (default: the only one)", nexus.KindProject,
 			func(s *nexus.Session) *string { return &s.ProjectID }, nil),
 		both("type", "interview, planning, execution (the default) or review", words[nexus.SessionType](),
 			func(s *nexus.Session) *nexus.SessionType { return &s.Type },

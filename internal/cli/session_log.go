@@ -25,7 +25,7 @@ func (a *app) sessionStartCommand() *cobra.Command {
 	a.keyFlag(cmd)
 	b := &binder{app: a, flags: cmd.Flags()}
 	flag(b, "id", "its id (default: one is made)", words[string](), func(id string) { s.ID = id })
-	reference(b, "project", "the project it belongs to", nexus.KindProject, func(id string) { s.ProjectID = id })
+	reference(b, "project", "the project it belongs to (default: the only one)", nexus.KindProject, func(id string) { s.ProjectID = id })
 	flag(b, "new-project", "name of a project to create with it", texts[string](), func(name string) { p.Name = name })
 	flag(b, "root-path", "with --new-project: the folder of its source (default: .)", texts[string](), func(path string) { p.RootPath = path })
 	flag(b, "mode", "with --new-project: genesis (the default) or evolution", words[nexus.ProjectMode](), func(m nexus.ProjectMode) { p.Mode = m })
@@ -36,18 +36,23 @@ func (a *app) sessionStartCommand() *cobra.Command {
 		switch {
 		case given("project") && given("new-project"):
 			return usage(cmd, errors.New("--project and --new-project exclude each other"))
-		case !given("project") && !given("new-project"):
-			return usage(cmd, errors.New("give --project or --new-project"))
-		case given("project") && (given("root-path") || given("mode")):
+		case !given("new-project") && (given("root-path") || given("mode")):
 			return usage(cmd, errors.New("--root-path and --mode are for --new-project"))
 		}
 		return a.sessionStep(cmd, args, b, func(tx *store.Tx) (*nexus.Session, error) {
 			session, project := s, p
-			if given("new-project") {
+			switch {
+			case given("new-project"):
 				if err := tx.Projects.Create(cmd.Context(), &project); err != nil {
 					return nil, err
 				}
 				session.ProjectID = project.ID
+			case !given("project"):
+				only, err := onlyProject(cmd.Context(), &tx.Services)
+				if err != nil {
+					return nil, err
+				}
+				session.ProjectID = only
 			}
 			return &session, tx.Sessions.Create(cmd.Context(), &session)
 		})
@@ -98,21 +103,28 @@ func (a *app) sessionResumeCommand() *cobra.Command {
 	var types []nexus.SessionType
 	cmd := &cobra.Command{
 		Use: "resume [ID]", Short: "Go on with a session", Args: maximumArgs(1, "one id, or the beginning of one"),
-		Long: "Go on with a session: the one with ID, or the one of --project that was started last among those that\n" +
+		Long: "Go on with a session: the one with ID, or the one of the project that was started last among those that\n" +
 			"are active or paused. Its id is printed; nexus session log says what went before.",
 		Example: "  nexus session resume --project p1m837hj --type planning",
 	}
 	a.keyFlag(cmd)
 	b := &binder{app: a, flags: cmd.Flags()}
-	existing(b, "project", "the latest of this project", nexus.KindProject, func(id string) { project = id })
-	flag(b, "type", "with --project: of one of these types", lists[nexus.SessionType](), func(t []nexus.SessionType) { types = t })
+	existing(b, "project", "the latest of this project (default: the only one)", nexus.KindProject, func(id string) { project = id })
+	flag(b, "type", "without an ID: of one of these types", lists[nexus.SessionType](), func(t []nexus.SessionType) { types = t })
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if (len(args) == 0) == !cmd.Flags().Changed("project") {
-			return usage(cmd, errors.New("give an id or --project"))
+		given := cmd.Flags().Changed("project")
+		if len(args) > 0 && given {
+			return usage(cmd, errors.New("give an id or --project, not both"))
 		}
-		return a.sessionStep(cmd, args, b, func(tx *store.Tx) (*nexus.Session, error) {
+		return a.sessionStep(cmd, args, b, func(tx *store.Tx) (s *nexus.Session, err error) {
 			if len(args) == 0 {
-				return tx.Sessions.ResumeLatest(cmd.Context(), project, types...)
+				latestOf := project
+				if !given {
+					if latestOf, err = onlyProject(cmd.Context(), &tx.Services); err != nil {
+						return nil, err
+					}
+				}
+				return tx.Sessions.ResumeLatest(cmd.Context(), latestOf, types...)
 			}
 			id, err := tx.Sessions.Resolve(cmd.Context(), args[0])
 			if err != nil {

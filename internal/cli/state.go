@@ -83,7 +83,7 @@ changed. A file that nexus has not written is not overwritten.`,
 			}
 			x.db = db
 			if x.project == "" {
-				if x.project, err = onlyProject(cmd.Context(), db); err != nil {
+				if x.project, err = onlyProject(cmd.Context(), &db.Services); err != nil {
 					return err
 				}
 			}
@@ -97,7 +97,7 @@ changed. A file that nexus has not written is not overwritten.`,
 }
 
 // onlyProject returns the project if there is one only.
-func onlyProject(ctx context.Context, db *store.DB) (string, error) {
+func onlyProject(ctx context.Context, db *store.Services) (string, error) {
 	list, err := db.Projects.List(ctx, nexus.ProjectFilter{Page: nexus.Page{Limit: 2}})
 	switch {
 	case err != nil:

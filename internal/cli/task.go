@@ -20,6 +20,7 @@ var taskEntity = entity[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
 		return &db.Tasks.Service
 	},
 	id:       func(t *nexus.Task) string { return t.ID },
+	project:  func(e *nexus.Task) *string { return &e.ProjectID },
 	page:     func(f *nexus.TaskFilter) *nexus.Page { return &f.Page },
 	revision: func(u *nexus.TaskUpdate) *int64 { return &u.Revision },
 	orders:   "priority, name, created_at, updated_at",
@@ -28,7 +29,7 @@ var taskEntity = entity[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
 	setArg:   func(t *nexus.Task, arg string) { t.Name = arg },
 	fields: []field[nexus.Task, nexus.TaskUpdate]{
 		ownID[nexus.Task, nexus.TaskUpdate](func(t *nexus.Task) *string { return &t.ID }),
-		one[nexus.Task, nexus.TaskUpdate]("project", "the project it belongs to", nexus.KindProject,
+		one[nexus.Task, nexus.TaskUpdate]("project", "the project it belongs to (default: the only one)", nexus.KindProject,
 			func(t *nexus.Task) *string { return &t.ProjectID }, nil),
 		one[nexus.Task, nexus.TaskUpdate]("feature", "the feature it is for", nexus.KindFeature,
 			func(t *nexus.Task) *string { return &t.FeatureID }, func(u *nexus.TaskUpdate) **string { return &u.FeatureID }),
