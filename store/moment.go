@@ -67,12 +67,8 @@ func momentAt(ctx context.Context, c driver.Conn, us int64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if low > 0 { // there has been more; see compaction.forget
-		if t, err := transactionAt(ctx, c, low); err != nil {
-			return 0, err
-		} else if us < t.at {
-			return 0, compacted(low)
-		}
+	if err := checkTime(ctx, c, low, us); err != nil {
+		return 0, err
 	}
 	high, err := lastRecord(ctx, c)
 	if err != nil {
@@ -184,6 +180,18 @@ func checkMoment(ctx context.Context, c driver.Conn, seq int64) error {
 	default:
 		return nil
 	}
+}
+
+// checkTime refuses a time before the oldest moment, if there has been more.
+func checkTime(ctx context.Context, c driver.Conn, oldest, us int64) error {
+	if oldest == 0 { // see compaction.forget
+		return nil
+	}
+	t, err := transactionAt(ctx, c, oldest)
+	if err == nil && us < t.at {
+		return compacted(oldest)
+	}
+	return err
 }
 
 // compacted is the refusal to tell of a moment that was forgotten.

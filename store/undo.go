@@ -20,7 +20,8 @@ import (
 // says to force it. What follows from the tasks goes its own way. Tasks that would be
 // in flight again become pending, as after a restore; see [DB.Restore].
 //
-// Codes: CodeInvalid; CodeNotFound if there is no such operation; CodeStale if others
+// Codes: CodeInvalid; CodeNotFound if there is no such operation, or the history since
+// that time is not whole because it was compacted; CodeStale if others
 // have changed the same since, with the *nexus.Undone in Error.Stored;
 // CodeTransition if there is nothing left to undo, as when it is called again.
 func (db *DB) Undo(ctx context.Context, r nexus.UndoRequest) (report *nexus.Undone, err error) {
@@ -102,6 +103,9 @@ type undoneRow struct {
 }
 
 func (u *undoing) run(r nexus.UndoRequest) error {
+	if err := u.checkWhole(r); err != nil {
+		return err
+	}
 	changes, err := u.find(nexus.HistoryFilter{Operation: r.Operation, Actor: r.Actor, Since: r.Since})
 	if err != nil {
 		return err
@@ -147,6 +151,20 @@ func (u *undoing) run(r nexus.UndoRequest) error {
 		return err
 	}
 	return u.requeue()
+}
+
+// checkWhole refuses to undo what may be only the rest of what there was.
+func (u *undoing) checkWhole(r nexus.UndoRequest) error {
+	oldest, err := oldestMoment(u.ctx, u.conn)
+	switch {
+	case err != nil:
+		return err
+	case r.Operation == 0:
+		return checkTime(u.ctx, u.conn, oldest, micros(r.Since))
+	case r.Operation < oldest:
+		return compacted(oldest)
+	}
+	return nil
 }
 
 func (u *undoing) nothingFound(r nexus.UndoRequest) error {
@@ -311,6 +329,9 @@ func (u *undoing) plan() error {
 		l := layouts[kind]
 		for _, key := range u.keysOf(kind) {
 			row := u.rows[key]
+			if err := u.followAttempts(key, row); err != nil {
+				return err
+			}
 			if row.now == nil && row.then == nil || row.now != nil && row.then != nil && !changedAtAll(l, row.now, row.then) {
 				continue
 			}
@@ -330,6 +351,34 @@ func (u *undoing) plan() error {
 			u.report.Changes = append(u.report.Changes, change)
 			u.x.want(kind, key.id, row.then)
 		}
+	}
+	return nil
+}
+
+// followAttempts has an agent hold what it holds now, which undoing does not change.
+func (u *undoing) followAttempts(key rowKey, row *undoneRow) error {
+	if key.kind != nexus.KindAgent || row.then == nil {
+		return nil
+	}
+	l := layouts[nexus.KindAgent]
+	task, status := l.column("current_task_id"), l.column("status")
+	if row.now != nil && row.now[task] == row.then[task] && row.now[status] == row.then[status] {
+		return nil
+	}
+	const sql = `SELECT task_id FROM task_attempts WHERE agent_id = $1 AND ended_us IS NULL ORDER BY epoch DESC LIMIT 1`
+	held, err := ids(u.ctx, u.conn, sql, key.id)
+	if err != nil {
+		return err
+	}
+	switch s := nexus.AgentStatus(row.then[status].Text); {
+	case len(held) > 0 && s == nexus.AgentIdle:
+		row.then[status] = driver.Text(string(nexus.AgentWorking))
+	case len(held) == 0 && (s == nexus.AgentAssigned || s == nexus.AgentWorking || s == nexus.AgentWaiting):
+		row.then[status] = driver.Text(string(nexus.AgentIdle))
+	}
+	row.then[task] = driver.Null()
+	if len(held) > 0 {
+		row.then[task] = driver.Text(held[0])
 	}
 	return nil
 }

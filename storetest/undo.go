@@ -219,7 +219,31 @@ func testUndoWork(t *testing.T, db *store.DB, clock *Clock) {
 	must(t, err)
 	same(t, feature.CompletedTasks, 0)
 	u.refuse(nexus.UndoRequest{Operation: completing}, nexus.CodeTransition)
+	u.agentHolds("p-a1", "")
 	u.claim("p-a2", "p-t1")
+
+	// An agent holds what it holds now, not what it held then.
+	claim = u.claim("p-a3", "p-t2")
+	completing = u.next()
+	_, err = db.Tasks.Complete(u.ctx, "p-t2", claim.Epoch, nexus.Evidence{})
+	must(t, err)
+	must(t, db.Tasks.Create(u.ctx, &nexus.Task{ID: "p-t3", ProjectID: "p", Name: "three"}))
+	u.claim("p-a3", "p-t3")
+	u.undo(nexus.UndoRequest{Operation: completing})
+	u.agentHolds("p-a3", "p-t3")
+}
+
+// agentHolds checks that an agent works on a task, or that it is idle if there is none.
+func (u *undoer) agentHolds(agent, task string) {
+	u.Helper()
+	a, err := u.db.Agents.Get(u.ctx, agent)
+	must(u, err)
+	status := nexus.AgentIdle
+	if task != "" {
+		status = nexus.AgentWorking
+	}
+	same(u.T, a.CurrentTaskID, task)
+	same(u.T, a.Status, status)
 }
 
 func testUndoTwice(t *testing.T, db *store.DB, clock *Clock) {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -39,7 +38,10 @@ With --git the commit of the checkpoint is checked out, too; see docs/checkpoint
 	a.keyFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if !dryRun && !yes && (!a.Asks || a.json) {
-			return usage(cmd, errors.New("give --yes to restore, or --dry-run to see what that would change"))
+			return &nexus.Error{
+				Code: nexus.CodeUnconfirmed, Message: "nothing was changed: nobody has agreed to it",
+				Hint: "--yes restores, --dry-run says what that would change",
+			}
 		}
 		var result restoration
 		err := a.withDB(cmd.Context(), func(db *store.DB) (err error) {

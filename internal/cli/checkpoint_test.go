@@ -79,7 +79,7 @@ func TestRestoreAsks(t *testing.T) {
 		}
 		s.taskIs("Page")
 	}
-	if code, out, errs := s.run("checkpoint restore c1 --json", "y\n"); code != exitUsage || strings.Contains(out+errs, question) {
+	if code, out, errs := s.run("checkpoint restore c1 --json", "y\n"); code != exitCodes[nexus.CodeUnconfirmed] || strings.Contains(out+errs, question) {
 		t.Errorf("a program was asked: exit code %d, %s%s", code, out, errs)
 	}
 	for _, answer := range []string{"y\n", "YES\n", "yes"} {

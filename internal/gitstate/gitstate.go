@@ -117,9 +117,28 @@ func (r *Repository) lock() string {
 	return ""
 }
 
+// underWay returns what git has begun and not ended in the working tree, or "". To check
+// something out then would leave commits behind.
+func (r *Repository) underWay() string {
+	for _, work := range []struct{ name, file string }{
+		{"rebase", "rebase-merge"},
+		{"rebase", "rebase-apply"}, // also of git am
+		{"merge", "MERGE_HEAD"},
+		{"cherry-pick", "CHERRY_PICK_HEAD"},
+		{"revert", "REVERT_HEAD"},
+		{"bisect", "BISECT_LOG"},
+	} {
+		if _, err := os.Lstat(filepath.Join(r.GitDir, work.file)); err == nil {
+			return work.name
+		}
+	}
+	return ""
+}
+
 // Check reports why a state cannot be checked out, if it cannot: something is not
-// committed, the commit is not there, another git is at work, or files that must stay
-// as they are, such as a database, would be changed. It returns the state as it is.
+// committed, or begun and not ended, the commit is not there, another git is at work, or
+// files that must stay as they are, such as a database, would be changed. It returns the
+// state as it is.
 //
 // Codes: CodeInUse, CodeNotFound, CodeBusy, CodeCorrupt, CodeIO.
 func (r *Repository) Check(ctx context.Context, to nexus.GitState, keep ...string) (*nexus.GitState, error) {
@@ -127,7 +146,12 @@ func (r *Repository) Check(ctx context.Context, to nexus.GitState, keep ...strin
 	if err != nil {
 		return nil, err
 	}
-	switch {
+	switch work := r.underWay(); {
+	case work != "":
+		return nil, &nexus.Error{
+			Code: nexus.CodeInUse, Message: fmt.Sprintf("a %s is under way in the repository %s", work, r.Top),
+			Hint: fmt.Sprintf("end it first (git %s); nothing was changed", work),
+		}
 	case now.Dirty:
 		return nil, &nexus.Error{
 			Code: nexus.CodeInUse, Message: "the repository " + r.Top + " has changes that are not committed",
@@ -193,13 +217,14 @@ func (r *Repository) Target(ctx context.Context, to nexus.GitState) nexus.GitSta
 	return target
 }
 
-// CheckOut makes the files those of a state's [Repository.Target]. Code: CodeIO, after
-// which git has said why it cannot.
+// CheckOut makes the files those of a state's [Repository.Target]. Files that git does not
+// know, ignored ones too, are in the way of those that it would put there. Code: CodeIO,
+// after which git has said why it cannot.
 func (r *Repository) CheckOut(ctx context.Context, to nexus.GitState) error {
 	where := []string{"--detach", to.Commit}
 	if to = r.Target(ctx, to); to.Branch != "" {
 		where = []string{to.Branch, "--"}
 	}
-	_, err := runFor(ctx, checkoutTime, r.Top, append([]string{"checkout", "--quiet", "--no-recurse-submodules"}, where...)...)
+	_, err := runFor(ctx, checkoutTime, r.Top, append([]string{"checkout", "--quiet", "--no-overwrite-ignore", "--no-recurse-submodules"}, where...)...)
 	return err
 }

@@ -246,8 +246,40 @@ func TestCheckOut(t *testing.T) {
 	r.write("file", "mine")
 	err := r.open().CheckOut(ctx, nexus.GitState{Commit: r.first})
 	r.refuses(err, nexus.CodeIO, "git checkout failed in "+r.path+": ")
+	r.refuses(err, nexus.CodeIO, "would be overwritten by checkout: file")
 	if got := r.read("file"); got != "mine" {
 		t.Errorf("the file says %q", got)
+	}
+
+	// Also if it is ignored.
+	r.write(".gitignore", "file\n")
+	r.git("add", ".gitignore")
+	r.git("commit", "--quiet", "-m", "four")
+	err = r.open().CheckOut(ctx, nexus.GitState{Commit: r.first})
+	r.refuses(err, nexus.CodeIO, "would be overwritten by checkout: file")
+	if got := r.read("file"); got != "mine" {
+		t.Errorf("the file says %q", got)
+	}
+}
+
+// What git has begun and not ended would go on from elsewhere.
+func TestUnderWay(t *testing.T) {
+	r := newRepo(t)
+	for file, work := range map[string]string{
+		"rebase-merge": "rebase", "rebase-apply": "rebase", "MERGE_HEAD": "merge", "CHERRY_PICK_HEAD": "cherry-pick",
+		"REVERT_HEAD": "revert", "BISECT_LOG": "bisect",
+	} {
+		path := filepath.Join(".git", file)
+		r.write(path, r.first+"\n")
+		_, err := r.open().Check(t.Context(), nexus.GitState{Commit: r.first})
+		r.refuses(err, nexus.CodeInUse, "a "+work+" is under way in the repository "+r.path)
+		if err := os.Remove(filepath.Join(r.path, path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := r.open().Check(t.Context(), nexus.GitState{Commit: r.first})
+	if err != nil {
+		t.Error(err)
 	}
 }
 

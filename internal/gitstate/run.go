@@ -70,17 +70,36 @@ func (e *gitError) Error() string {
 	return e.line
 }
 
-// lastLine returns the last line that git has written of an error.
+// lastLine returns the last line that git has written of an error, with the files that it
+// lists below.
 func lastLine(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
-	for _, line := range slices.Backward(lines) {
+	for n, line := range slices.Backward(lines) {
 		for _, prefix := range []string{"fatal: ", "error: "} {
 			if message, found := strings.CutPrefix(line, prefix); found {
-				return message
+				return message + listed(lines[n+1:])
 			}
 		}
 	}
 	return lines[len(lines)-1]
+}
+
+// listed returns the first of the files that follow, each on a line that begins with a tab.
+func listed(lines []string) (files string) {
+	const most = 3
+	for n, line := range lines {
+		file, found := strings.CutPrefix(line, "\t")
+		switch {
+		case !found:
+			return files
+		case n == most:
+			return files + ", …"
+		case n > 0:
+			files += ","
+		}
+		files += " " + file
+	}
+	return files
 }
 
 // isNo reports whether git has answered no, which is not to fail.
