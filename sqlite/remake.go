@@ -50,7 +50,11 @@ func inScratch(ctx context.Context, version int64, fn func(*conn) error) (err er
 	defer func() { err = errors.Join(err, c.close()) }()
 	sqlDB := asSQL(ctx, c)
 	defer sqlDB.Close()
-	if err := ownMigrations().UpTo(ctx, sqlDB, version, time.Time{}); err != nil {
+	err = ownMigrations().UpTo(ctx, sqlDB, version, time.Time{})
+	if ctx.Err() != nil {
+		return canceled(ctx) // that it was a migration is nobody's business
+	}
+	if err != nil {
 		return err
 	}
 	return fn(c)

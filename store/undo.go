@@ -254,6 +254,7 @@ func (u *undoing) undo(seq int64, key rowKey, force bool) error {
 			}
 		}
 		row.then = before
+	case row.then == nil && row.origin == nil: // gone, as it was before all of them
 	case row.then == nil:
 		if conflict("", "others have deleted it since"); force {
 			row.then = before
@@ -314,7 +315,7 @@ func follows(kind nexus.Kind, column string) bool {
 		return column == "status" || column == "completed_tasks" || column == "updated_at"
 	case nexus.KindAgent:
 		switch column {
-		case "status", "current_task_id", "tasks_completed", "tasks_failed", "last_activity_at":
+		case "status", "current_task_id", "tasks_completed", "tasks_failed", "last_activity_at", "terminated_at", "termination_reason":
 			return true
 		}
 		return false

@@ -231,6 +231,15 @@ func testUndoWork(t *testing.T, db *store.DB, clock *Clock) {
 	u.claim("p-a3", "p-t3")
 	u.undo(nexus.UndoRequest{Operation: completing})
 	u.agentHolds("p-a3", "p-t3")
+
+	// That an agent was declared dead since is no conflict; what was undone is not done by others.
+	since := clock.Move(time.Hour)
+	u.claim("p-a4", "p-t1")
+	_, err = db.Recover(u.ctx, nexus.RecoverRequest{All: true})
+	must(t, err)
+	report = u.undo(nexus.UndoRequest{Actor: "p-a4", Since: since})
+	same(t, len(report.Conflicts), 0)
+	u.refuse(nexus.UndoRequest{Actor: "p-a4", Since: since}, nexus.CodeTransition)
 }
 
 // agentHolds checks that an agent works on a task, or that it is idle if there is none.

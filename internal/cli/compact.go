@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -11,7 +12,7 @@ import (
 )
 
 func (a *app) compactCommand() *cobra.Command {
-	r := nexus.CompactRequest{}
+	r := nexus.CompactRequest{Keep: nexus.KeepHistory}
 	cmd := &cobra.Command{
 		Use: "compact", Short: "Forget old history, and give its space back", Args: noArgs,
 		Long: `Forget the history that is older than --keep, and give its space back, while others go on
@@ -22,9 +23,11 @@ If the command is killed, everything that is promised holds; running it again do
 rest. Rewriting a file takes as much free space as the file has, and holds writers up while
 it lasts. PostgreSQL's tables are vacuumed instead, which holds nobody up; what is free in
 them is used for what is stored next.`,
-		Example: "  nexus compact\n  nexus compact --keep 168h --dry-run\n  nexus compact --keep 0 --json",
+		Example: "  nexus compact\n  nexus compact --keep 7d --dry-run\n  nexus compact --keep 0 --json",
 	}
-	cmd.Flags().DurationVar(&r.Keep, "keep", nexus.KeepHistory, "how long the history stays whole, as in 168h; 0 keeps only what checkpoints need")
+	b := &binder{app: a, flags: cmd.Flags()}
+	flag(b, "keep", "how long the history stays whole, as in 36h or 7d (default: 30d); 0 keeps only what checkpoints need", lengths,
+		func(d time.Duration) { r.Keep = d })
 	cmd.Flags().BoolVar(&r.DryRun, "dry-run", false, "say what would be forgotten, and change nothing")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		var report *nexus.Compaction
@@ -40,6 +43,13 @@ them is used for what is stored next.`,
 	}
 	return cmd
 }
+
+var lengths = kindOf[time.Duration]{"length", func(_ *app, s string) (time.Duration, error) {
+	if d, err := time.ParseDuration(s); err == nil {
+		return d, nil // also 0, and what is refused because it is negative
+	}
+	return lengthOf(s)
+}}
 
 func writeCompaction(out io.Writer, c *nexus.Compaction) error {
 	did, left := "Forgot", "are"
