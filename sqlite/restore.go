@@ -72,7 +72,7 @@ func (r *restore) run(ctx context.Context) (_ *Restored, err error) {
 	}
 	defer func() { err = errors.Join(err, removeWithLog(draft)) }()
 	if err := r.copyBackup(ctx, draft.Path); err != nil {
-		return nil, about(draft.Path, r.db.path, err)
+		return nil, about(draft.Path, r.db.path, ofBackup(err))
 	}
 	// The copy is nobody's but ours: it needs no backup, and does not wait for the disk.
 	staged := &db{path: draft.Path, options: r.db.options, memory: true}
@@ -105,6 +105,15 @@ func (r *restore) run(ctx context.Context) (_ *Restored, err error) {
 		return nil, err
 	}
 	return &r.result, nil
+}
+
+// ofBackup says of what is wrong with a backup what is safe to do next: nothing is lost yet.
+func ofBackup(err error) error {
+	var e *nexus.Error
+	if errors.As(err, &e) && e.Code == nexus.CodeCorrupt {
+		e.Hint = "nothing was changed; restore another backup"
+	}
+	return err
 }
 
 // tooDamaged is the refusal to replace a database that SQLite cannot read.
@@ -188,11 +197,10 @@ func (r *restore) prepareCopy(ctx context.Context, staged *db, c *conn) error {
 	if err == nil && problem != "" {
 		err = &nexus.Error{
 			Code: nexus.CodeCorrupt, Message: fmt.Sprintf("%s is damaged: %s", r.from, problem),
-			Hint: "nothing was changed; restore another backup",
 		}
 	}
 	if err != nil {
-		return err
+		return ofBackup(err)
 	}
 	if err := staged.bringUpToDate(ctx, c); err != nil {
 		return err

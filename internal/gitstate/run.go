@@ -44,7 +44,7 @@ func runFor(ctx context.Context, limit time.Duration, folder string, args ...str
 	case err == nil:
 		return strings.TrimSuffix(out.String(), "\n"), nil
 	case errors.Is(err, exec.ErrNotFound):
-		return "", &nexus.Error{Code: nexus.CodeIO, Message: "git is not installed, or not in $PATH"}
+		return "", &nexus.Error{Code: nexus.CodeIO, Message: "git is not installed, or not in $PATH", Hint: "install it, or go on without --git"}
 	case ctx.Err() != nil && context.Cause(ctx) == context.DeadlineExceeded:
 		return "", nexus.Errorf(nexus.CodeIO, "git %s took longer than %s", args[0], limit)
 	case ctx.Err() != nil:
