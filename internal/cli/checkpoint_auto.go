@@ -47,10 +47,8 @@ None are, unless you say so.`,
 			if err := b.resolve(cmd.Context(), db); err != nil {
 				return err
 			}
-			if !cmd.Flags().Changed("project") {
-				if project, err = onlyProject(cmd.Context(), &db.Services); err != nil {
-					return err
-				}
+			if project, err = projectOr(cmd, project, &db.Services); err != nil {
+				return err
 			}
 			if !changes {
 				settings, err = db.CheckpointSettings(cmd.Context(), project)

@@ -149,8 +149,8 @@ func (d *entity[E, F, U]) createCommand(a *app) *cobra.Command {
 			if err := b.resolve(cmd.Context(), db); err != nil {
 				return err
 			}
-			if d.project != nil && !cmd.Flags().Changed("project") {
-				if *d.project(e), err = onlyProject(cmd.Context(), &db.Services); err != nil {
+			if d.project != nil {
+				if *d.project(e), err = projectOr(cmd, *d.project(e), &db.Services); err != nil {
 					return err
 				}
 			}

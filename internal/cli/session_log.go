@@ -41,18 +41,15 @@ func (a *app) sessionStartCommand() *cobra.Command {
 		}
 		return a.sessionStep(cmd, args, b, func(tx *store.Tx) (*nexus.Session, error) {
 			session, project := s, p
-			switch {
-			case given("new-project"):
-				if err := tx.Projects.Create(cmd.Context(), &project); err != nil {
-					return nil, err
-				}
+			var err error
+			if given("new-project") {
+				err = tx.Projects.Create(cmd.Context(), &project)
 				session.ProjectID = project.ID
-			case !given("project"):
-				only, err := onlyProject(cmd.Context(), &tx.Services)
-				if err != nil {
-					return nil, err
-				}
-				session.ProjectID = only
+			} else {
+				session.ProjectID, err = projectOr(cmd, s.ProjectID, &tx.Services)
+			}
+			if err != nil {
+				return nil, err
 			}
 			return &session, tx.Sessions.Create(cmd.Context(), &session)
 		})
@@ -112,19 +109,16 @@ func (a *app) sessionResumeCommand() *cobra.Command {
 	existing(b, "project", "the latest of this project (default: the only one)", nexus.KindProject, func(id string) { project = id })
 	flag(b, "type", "without an ID: of one of these types", lists[nexus.SessionType](), func(t []nexus.SessionType) { types = t })
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		given := cmd.Flags().Changed("project")
-		if len(args) > 0 && given {
+		if len(args) > 0 && cmd.Flags().Changed("project") {
 			return usage(cmd, errors.New("give an id or --project, not both"))
 		}
-		return a.sessionStep(cmd, args, b, func(tx *store.Tx) (s *nexus.Session, err error) {
+		return a.sessionStep(cmd, args, b, func(tx *store.Tx) (*nexus.Session, error) {
 			if len(args) == 0 {
-				latestOf := project
-				if !given {
-					if latestOf, err = onlyProject(cmd.Context(), &tx.Services); err != nil {
-						return nil, err
-					}
+				project, err := projectOr(cmd, project, &tx.Services)
+				if err != nil {
+					return nil, err
 				}
-				return tx.Sessions.ResumeLatest(cmd.Context(), latestOf, types...)
+				return tx.Sessions.ResumeLatest(cmd.Context(), project, types...)
 			}
 			id, err := tx.Sessions.Resolve(cmd.Context(), args[0])
 			if err != nil {

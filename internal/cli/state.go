@@ -82,10 +82,8 @@ changed. A file that nexus has not written is not overwritten.`,
 				return err
 			}
 			x.db = db
-			if x.project == "" {
-				if x.project, err = onlyProject(cmd.Context(), &db.Services); err != nil {
-					return err
-				}
+			if x.project, err = projectOr(cmd, x.project, &db.Services); err != nil {
+				return err
 			}
 			if !watch {
 				return x.export(cmd.Context(), true)
@@ -94,6 +92,14 @@ changed. A file that nexus has not written is not overwritten.`,
 		})
 	}
 	return cmd
+}
+
+// projectOr returns the project of --project, else the only one.
+func projectOr(cmd *cobra.Command, given string, db *store.Services) (string, error) {
+	if cmd.Flags().Changed("project") {
+		return given, nil
+	}
+	return onlyProject(cmd.Context(), db)
 }
 
 // onlyProject returns the project if there is one only.

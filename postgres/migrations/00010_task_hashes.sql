@@ -177,8 +177,8 @@ DO $do$
 DECLARE
     schema_name CONSTANT TEXT := '"' || replace(current_schema(), '"', '""') || '".';
 BEGIN
-    -- What follows the status of a task: its attempt, what depends on it, its feature.
     EXECUTE replace($make$
+-- What follows the status of a task: its attempt, what depends on it, its feature.
 CREATE FUNCTION nexus_task_changed() RETURNS TRIGGER LANGUAGE plpgsql AS $$
 DECLARE
     was_met CONSTANT BOOLEAN := OLD.status IN ('completed', 'skipped');
@@ -218,10 +218,9 @@ BEGIN
     END IF;
     RETURN NULL;
 END
-$$$make$, '@.', schema_name);
+$$;
 
-    -- The others are as they were.
-    EXECUTE replace($make$
+-- The others are as they were.
 CREATE OR REPLACE FUNCTION nexus_recount(ids TEXT[]) RETURNS VOID LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM 1 FROM @.tasks WHERE id = ANY (ids) ORDER BY id FOR NO KEY UPDATE;
@@ -234,9 +233,8 @@ BEGIN
         FROM @.tasks t WHERE t.id = ANY (ids)) counted
     WHERE tasks.id = counted.id AND tasks.open_dependencies <> counted.open;
 END
-$$$make$, '@.', schema_name);
+$$;
 
-    EXECUTE replace($make$
 CREATE OR REPLACE FUNCTION nexus_count_tasks(
     feature TEXT, sub_feature TEXT, tasks BIGINT, open BIGINT, completed BIGINT, changed BIGINT
 ) RETURNS VOID LANGUAGE plpgsql AS $$
@@ -258,9 +256,8 @@ BEGIN
         WHERE id = sub_feature;
     END IF;
 END
-$$$make$, '@.', schema_name);
+$$;
 
-    EXECUTE replace($make$
 CREATE OR REPLACE FUNCTION nexus_start_feature(feature TEXT, sub_feature TEXT, changed BIGINT) RETURNS VOID LANGUAGE plpgsql AS $$
 BEGIN
     IF feature IS NOT NULL THEN
@@ -272,9 +269,8 @@ BEGIN
         WHERE id = sub_feature AND status IN ('backlog', 'planning');
     END IF;
 END
-$$$make$, '@.', schema_name);
+$$;
 
-    EXECUTE replace($make$
 CREATE OR REPLACE FUNCTION nexus_feature_insert() RETURNS TRIGGER LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM @.nexus_count_tasks(NEW.feature_id, NEW.sub_feature_id,
@@ -284,9 +280,8 @@ BEGIN
     END IF;
     RETURN NULL;
 END
-$$$make$, '@.', schema_name);
+$$;
 
-    EXECUTE replace($make$
 CREATE OR REPLACE FUNCTION nexus_attempt_insert() RETURNS TRIGGER LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.epoch > (SELECT last_value FROM @.task_attempts_epoch_seq) THEN
@@ -294,9 +289,8 @@ BEGIN
     END IF;
     RETURN NULL;
 END
-$$$make$, '@.', schema_name);
+$$;
 
-    EXECUTE replace($make$
 CREATE OR REPLACE FUNCTION nexus_agent_follow() RETURNS TRIGGER LANGUAGE plpgsql AS $$
 DECLARE
     still TEXT := (
