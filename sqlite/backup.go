@@ -227,7 +227,7 @@ func (d *db) verifyBackup(ctx context.Context, path string, want census) (err er
 // it.
 func readAlone(ctx context.Context, path string, o Options, fn func(*conn) error) (err error) {
 	o.ReadOnly = true
-	c, err := (&db{path: path, options: o}).connectTo(ctx, immutableName(path), sqlite.OpenReadOnly|sqlite.OpenURI)
+	c, err := (&db{path: path, options: o}).connectTo(ctx, uri(path, immutable), sqlite.OpenReadOnly|sqlite.OpenURI)
 	if err != nil {
 		return err
 	}

@@ -68,9 +68,12 @@ func (d *db) leave(c *conn, cameWithLog bool) error {
 	return errors.Join(classify(d.path, err), c.close(), classify(d.path, closeHandle(witness)))
 }
 
-// immutableName is the name under which SQLite opens a file without locks and
-// without a log.
-func immutableName(path string) string {
-	name := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path), RawQuery: "immutable=1"}
+// uri is the name under which SQLite opens a file with an option, which a plain path
+// cannot have.
+func uri(path, option string) string {
+	name := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path), RawQuery: option}
 	return name.String()
 }
+
+// immutable opens a file without locks and without a log.
+const immutable = "immutable=1"

@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/internal/disk"
+	"github.com/seed-c8812374/nexus/internal/logvfs"
 	"github.com/seed-c8812374/nexus/internal/migration"
 	"github.com/seed-c8812374/nexus/store"
 	"github.com/seed-c8812374/nexus/store/driver"
@@ -172,14 +173,16 @@ func open(ctx context.Context, path string, o Options) (_ *db, err error) {
 // connect opens a connection. Order matters: nothing may touch the file before
 // the pragmas that say how.
 func (d *db) connect(ctx context.Context) (*conn, error) {
-	// Without OpenURI a path is a path, whatever characters are in it. That a
-	// database is read-only is query_only's business: a connection that SQLite
+	// That a database is read-only is query_only's business: a connection that SQLite
 	// opens read-only creates a write-ahead log and cannot remove it.
-	name, flags := d.path, sqlite.OpenReadWrite
 	if d.fixed && d.frozen() {
-		name, flags = immutableName(d.path), sqlite.OpenReadOnly|sqlite.OpenURI
+		return d.connectTo(ctx, uri(d.path, immutable), sqlite.OpenReadOnly|sqlite.OpenURI)
 	}
-	return d.connectTo(ctx, name, flags)
+	vfs, err := logvfs.Name()
+	if err != nil {
+		return nil, err
+	}
+	return d.connectTo(ctx, uri(d.path, "vfs="+vfs), sqlite.OpenReadWrite|sqlite.OpenURI)
 }
 
 func (d *db) connectTo(ctx context.Context, name string, flags sqlite.OpenFlags) (*conn, error) {
