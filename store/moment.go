@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/seed-c8812374/nexus"
@@ -13,7 +12,7 @@ import (
 )
 
 // Moment returns the number of the change that a text means, for [DB.AsOf]: the
-// number itself; a time in RFC 3339, or a day; how long ago, such as 90m or 7d; now;
+// number itself; a time as [nexus.ParseTime] takes it; how long ago, such as 90m or 7d; now;
 // or the id of a checkpoint, or what it begins with. A time means the last change
 // until then, by the clocks of those who wrote.
 //
@@ -44,20 +43,11 @@ func moment(ctx context.Context, c driver.Conn, text string, now time.Time) (int
 }
 
 func parseTime(text string, now time.Time) (time.Time, bool) {
-	if d, err := time.ParseDuration(text); err == nil {
-		return now.Add(-d.Abs()), true
+	if ago, err := nexus.ParseLength(text); err == nil {
+		return now.Add(-ago), true
 	}
-	if days, found := strings.CutSuffix(text, "d"); found {
-		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
-			return now.AddDate(0, 0, -int(n)), true
-		}
-	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02"} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t, true
-		}
-	}
-	return time.Time{}, false
+	t, err := nexus.ParseTime(text)
+	return t, err == nil
 }
 
 // momentAt returns the number of the last change until a time. It takes the times to

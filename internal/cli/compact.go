@@ -44,12 +44,7 @@ them is used for what is stored next.`,
 	return cmd
 }
 
-var lengths = kindOf[time.Duration]{"length", func(_ *app, s string) (time.Duration, error) {
-	if d, err := time.ParseDuration(s); err == nil {
-		return d, nil // also 0, and what is refused because it is negative
-	}
-	return lengthOf(s)
-}}
+var lengths = kindOf[time.Duration]{"length", func(_ *app, s string) (time.Duration, error) { return nexus.ParseLength(s) }}
 
 func writeCompaction(out io.Writer, c *nexus.Compaction) error {
 	did, left := "Forgot", "are"

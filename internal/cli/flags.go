@@ -117,6 +117,15 @@ func numbers[I ~int | ~int64]() kindOf[I] {
 	}}
 }
 
+// positions are numbers of changes.
+var positions = kindOf[int64]{"number", func(a *app, s string) (int64, error) {
+	n, err := numbers[int64]().parse(a, s)
+	if err == nil && n < 1 {
+		err = errors.New("they count from 1")
+	}
+	return n, err
+}}
+
 var decimals = kindOf[float64]{"number", func(_ *app, s string) (float64, error) {
 	f, err := strconv.ParseFloat(s, 64)
 	if err != nil {
@@ -140,12 +149,22 @@ var times = kindOf[time.Time]{"time", func(a *app, s string) (time.Time, error) 
 	case "now":
 		return a.Now().UTC().Truncate(time.Second), nil
 	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04", time.DateOnly} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.UTC(), nil
-		}
+	if t, err := nexus.ParseTime(s); err == nil {
+		return t, nil
 	}
 	return time.Time{}, errors.New("not a time such as 2026-01-31T12:00:00Z, 2026-01-31 or now")
+}}
+
+// pasts are times, or how long ago they were.
+var pasts = kindOf[time.Time]{"time", func(a *app, s string) (time.Time, error) {
+	if ago, err := nexus.ParseLength(s); err == nil {
+		return a.Now().UTC().Add(-ago).Truncate(time.Second), nil
+	}
+	t, err := times.parse(a, s)
+	if err != nil {
+		err = fmt.Errorf("%w, nor how long ago, such as 36h or 7d", err)
+	}
+	return t, err
 }}
 
 var documents = kindOf[nexus.JSON]{"json", func(a *app, s string) (nexus.JSON, error) {

@@ -16,7 +16,6 @@ import (
 
 func (a *app) historyCommand() *cobra.Command {
 	filter := nexus.HistoryFilter{Newest: true, Limit: 50}
-	var since moment
 	var oldest bool
 	cmd := &cobra.Command{
 		Use: "history [[KIND] ID]", Short: "Say who changed what, and when", Args: maximumArgs(2, "at most a kind and an id"),
@@ -34,21 +33,21 @@ Metrics and signs of life are not in the history. docs/history.md has more.`,
 	b := &binder{app: a, flags: flags}
 	existing(b, "project", "of this project", nexus.KindProject, func(id string) { filter.ProjectID = id })
 	flag(b, "actor", "made by this agent or person", words[string](), func(s string) { filter.Actor = s })
-	flag(b, "operation", "of the operation with this number", numbers[int64](), func(n int64) { filter.Operation = n })
+	flag(b, "operation", "of the operation with this number", positions, func(n int64) { filter.Operation = n })
 	flag(b, "name", "of operations with this name, such as claim or 'task update'", words[string](), func(s string) { filter.Name = s })
-	flag(b, "since", "made then or later: a time, or how long ago", moments, func(m moment) { since = m })
+	flag(b, "since", "made then or later: a time, or how long ago", pasts, func(t time.Time) { filter.Since = t })
 	flag(b, "after", "with higher numbers", numbers[int64](), func(n int64) { filter.After = n })
-	flag(b, "before", "with lower numbers", numbers[int64](), func(n int64) { filter.Before = n })
+	flag(b, "before", "with lower numbers", positions, func(n int64) { filter.Before = n })
 	flag(b, "limit", "at most this many (default: 50); 0 is all", numbers[int](), func(n int) { filter.Limit = n })
 	flags.BoolVar(&oldest, "oldest", false, "the oldest first")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if filter.Limit < 0 {
 			return usage(cmd, errors.New("--limit cannot be negative"))
 		}
-		if flags.Changed("operation") && filter.Operation < 1 {
-			return usage(cmd, errors.New("--operation counts from 1"))
+		if filter.After < 0 {
+			return usage(cmd, errors.New("--after cannot be negative"))
 		}
-		filter.Newest, filter.Since = !oldest, since.time(a.Now())
+		filter.Newest = !oldest
 		kind, prefix, err := rowArgs(cmd, args)
 		if err != nil {
 			return err

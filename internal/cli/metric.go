@@ -52,8 +52,8 @@ var metricEntity = entity[nexus.Metric, nexus.MetricFilter, nexus.MetricUpdate]{
 		reference(b, "agent", "of this agent", nexus.KindAgent, func(id string) { f.AgentID = id })
 		reference(b, "task", "of this task", nexus.KindTask, func(id string) { f.TaskID = id })
 		flag(b, "type", "of this type", words[string](), func(v string) { f.Type = v })
-		flag(b, "since", "measured then or later", times, func(v time.Time) { f.Since = v })
-		flag(b, "until", "measured before then", times, func(v time.Time) { f.Until = v })
+		flag(b, "since", "measured then or later: a time, or how long ago", pasts, func(v time.Time) { f.Since = v })
+		flag(b, "until", "measured before then", pasts, func(v time.Time) { f.Until = v })
 	},
 
 	header: []string{"ID", "TIME", "TYPE", "VALUE", "AGENT", "TASK"},

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -39,8 +40,8 @@ It is about --task, the task of --agent (or the best that is ready, if it has no
 		if given > 1 {
 			return usage(cmd, errors.New("--task, --agent and --project exclude each other"))
 		}
-		if r.Budget == 0 {
-			r.Budget = -1 // which is refused; to the library it means the default
+		if r.Budget < nexus.MinBudget || r.Budget > nexus.MaxBudget {
+			return usage(cmd, fmt.Errorf("--budget must be from %d to %d tokens", nexus.MinBudget, nexus.MaxBudget))
 		}
 		var briefing *nexus.Briefing
 		err := a.withDB(cmd.Context(), func(db *store.DB) (err error) {

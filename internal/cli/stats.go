@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 
@@ -45,8 +44,6 @@ type stats struct {
 type statsQuery struct {
 	app   *app
 	query nexus.MetricQuery
-	since moment
-	until moment
 	by    []string // as given
 	tasks bool     // count those that were completed, too
 	limit int
@@ -75,8 +72,8 @@ percentile is the smallest value that so many per cent of the values do not exce
 	reference(b, "task", "of this task", nexus.KindTask, func(id string) { s.query.TaskID = id })
 	existing(b, "feature", "of the tasks of this feature", nexus.KindFeature, func(id string) { s.query.FeatureID = id })
 	flag(b, "type", "of this type", words[string](), func(v string) { s.query.Type = v })
-	flag(b, "since", "measured then or later", moments, func(m moment) { s.since = m })
-	flag(b, "until", "measured before then", moments, func(m moment) { s.until = m })
+	flag(b, "since", "measured then or later", pasts, func(t time.Time) { s.query.Since = t })
+	flag(b, "until", "measured before then", pasts, func(t time.Time) { s.query.Until = t })
 	flag(b, "by", "what to put together by", groupings, func(g grouping) { s.by, s.query.By, s.query.Bucket = g.words, g.by, g.bucket })
 	cmd.Flags().IntVar(&s.limit, "limit", 50, "show at most so `many` groups of a type, the latest or largest; 0 shows all")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -108,8 +105,6 @@ percentile is the smallest value that so many per cent of the values do not exce
 
 // defaults fills in what was not said: the days of late, one by one.
 func (s *statsQuery) defaults(cmd *cobra.Command) {
-	now := s.app.Now()
-	s.query.Since, s.query.Until = s.since.time(now), s.until.time(now)
 	given := cmd.Flags().Changed
 	s.tasks = !given("by") && !given("type") && !given("task")
 	if given("by") {
@@ -117,7 +112,7 @@ func (s *statsQuery) defaults(cmd *cobra.Command) {
 	}
 	s.by, s.query.Bucket = []string{"day"}, nexus.Day
 	if !given("since") && !given("until") {
-		s.query.Since = nexus.BucketStart(now, nexus.Day).Add(-(statsDays - 1) * nexus.Day)
+		s.query.Since = nexus.BucketStart(s.app.Now(), nexus.Day).Add(-(statsDays - 1) * nexus.Day)
 	}
 }
 
@@ -257,7 +252,7 @@ var groupings = kindOf[grouping]{"words", func(a *app, s string) (g grouping, er
 		case "week":
 			bucket = nexus.Week
 		default:
-			if bucket, err = lengthOf(word); err != nil {
+			if bucket, err = nexus.ParseLength(word); err != nil || bucket == 0 {
 				return g, fmt.Errorf("%q is none of type, agent, task, feature, hour, day, week, or a length of time such as 90m or 10d", shorten(word))
 			}
 		}
@@ -268,42 +263,3 @@ var groupings = kindOf[grouping]{"words", func(a *app, s string) (g grouping, er
 	}
 	return g, err
 }}
-
-// moment is a time, or how long ago it was.
-type moment struct {
-	at  time.Time
-	ago time.Duration
-}
-
-func (m moment) time(now time.Time) time.Time {
-	if m.ago > 0 {
-		return now.UTC().Add(-m.ago).Truncate(time.Second)
-	}
-	return m.at
-}
-
-var moments = kindOf[moment]{"time", func(a *app, s string) (m moment, err error) {
-	if m.ago, err = lengthOf(s); err == nil {
-		return m, nil
-	}
-	if m.at, err = times.parse(a, s); err != nil {
-		err = fmt.Errorf("%w, nor how long ago, such as 36h or 7d", err)
-	}
-	return moment{at: m.at}, err
-}}
-
-// lengthOf reads a duration as Go writes it, or a number of days.
-func lengthOf(s string) (time.Duration, error) {
-	const most = 100_000 // days; more do not fit in a Duration
-	d, err := time.ParseDuration(s)
-	if number, isDays := strings.CutSuffix(s, "d"); isDays {
-		var days int
-		if days, err = strconv.Atoi(number); err == nil && days <= most {
-			d = time.Duration(days) * nexus.Day
-		}
-	}
-	if err == nil && d <= 0 {
-		err = errors.New("not a length of time")
-	}
-	return d, err
-}

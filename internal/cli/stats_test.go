@@ -226,15 +226,3 @@ func TestBar(t *testing.T) {
 		}
 	}
 }
-
-func TestLengths(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]time.Duration{
-		"90m": 90 * time.Minute, "10d": 10 * nexus.Day, "1h30m": 90 * time.Minute, "100000d": 100_000 * nexus.Day,
-		"": 0, "d": 0, "0s": 0, "-1d": 0, "100001d": 0, "1.5d": 0, "99999999999999999999d": 0, "9999999h": 0, "x": 0,
-	} {
-		if got, err := lengthOf(text); got != want && err == nil || (want == 0) != (err != nil) {
-			t.Errorf("%q is %v (%v), want %v", text, got, err, want)
-		}
-	}
-}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -26,7 +27,7 @@ func commands() (all []*cobra.Command) {
 }
 
 func newRoot() *cobra.Command {
-	return (&app{Env: Env{Getenv: func(string) string { return "" }}}).root(nil)
+	return (&app{Env: Env{Getenv: func(string) string { return "" }, Now: time.Now}}).root(nil)
 }
 
 // Only the command that is meant is made, so its name is said twice.

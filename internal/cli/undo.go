@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,7 +25,6 @@ type undo struct {
 
 func (a *app) undoCommand() *cobra.Command {
 	u := &undo{app: a}
-	var since moment
 	cmd := &cobra.Command{
 		Use: "undo --op N", Short: "Take back an operation, or what somebody has done since", Args: noArgs,
 		Long: `Take back an operation, whose number nexus history shows, or all that an agent or a person has
@@ -41,22 +41,19 @@ be in flight again become pending.`,
 	u.cmd = cmd
 	flags := cmd.Flags()
 	b := &binder{app: a, flags: flags}
-	flag(b, "op", "the operation with this number", numbers[int64](), func(n int64) { u.request.Operation = n })
+	flag(b, "op", "the operation with this number", positions, func(n int64) { u.request.Operation = n })
 	flag(b, "actor", "what this agent or person has done", words[string](), func(s string) { u.request.Actor = s })
 	flag(b, "agent", "the same as --actor", words[string](), func(s string) { u.request.Actor = s })
-	flag(b, "since", "then or later: a time, or how long ago", moments, func(m moment) { since = m })
+	flag(b, "since", "then or later: a time, or how long ago", pasts, func(t time.Time) { u.request.Since = t })
 	flags.BoolVar(&u.request.Force, "force", false, "also overwrite what others have changed since")
 	flags.BoolVar(&u.request.DryRun, "dry-run", false, "only show what would change")
 	flags.BoolVar(&u.yes, "yes", false, "do it without asking")
 	a.keyFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		u.request.Since = since.time(a.Now())
 		byOperation, bySomebody := flags.Changed("op"), flags.Changed("actor") || flags.Changed("agent") || flags.Changed("since")
 		switch {
 		case byOperation && bySomebody:
 			return usage(cmd, errors.New("--op goes with neither --actor nor --since"))
-		case byOperation && u.request.Operation < 1:
-			return usage(cmd, errors.New("--op counts from 1"))
 		case !byOperation && (u.request.Actor == "" || u.request.Since.IsZero()):
 			return usage(cmd, errors.New("give --op, or --actor and --since"))
 		case u.yes && u.request.DryRun:
