@@ -14,6 +14,16 @@ import (
 	"github.com/seed-c8812374/nexus/store/driver"
 )
 
+// Compacted returns the number of the change before which the history has been compacted;
+// 0 if all of it is there.
+func (db *DB) Compacted(ctx context.Context) (seq int64, err error) {
+	err = db.read(ctx, func(c driver.Conn) error {
+		seq, err = oldestMoment(ctx, c)
+		return err
+	})
+	return seq, err
+}
+
 // History returns changes, oldest first unless the filter says otherwise. A row's
 // changes are found by an index; other filters read the history from where they
 // begin. Code: CodeInvalid.

@@ -28,6 +28,7 @@ type entity[E, F, U any] struct {
 	service  func(*store.Services) *store.Service[E, F, U]
 	id       func(*E) string
 	project  func(*E) *string // that it belongs to; nil if it belongs to none
+	within   func(context.Context, *store.Services, *E) (project string, err error) // of what it is said to be for; nil if that says nothing
 	page     func(*F) *nexus.Page
 	revision func(*U) *int64
 	orders   string // for the help of --order
@@ -149,10 +150,8 @@ func (d *entity[E, F, U]) createCommand(a *app) *cobra.Command {
 			if err := b.resolve(cmd.Context(), db); err != nil {
 				return err
 			}
-			if d.project != nil {
-				if *d.project(e), err = projectOr(cmd, *d.project(e), &db.Services); err != nil {
-					return err
-				}
+			if err := d.findProject(cmd, &db.Services, e); err != nil {
+				return err
 			}
 			if d.make != nil {
 				e, err = d.make(a, cmd, db, args, e)
@@ -173,6 +172,23 @@ func (d *entity[E, F, U]) createCommand(a *app) *cobra.Command {
 		})
 	}
 	return cmd
+}
+
+// findProject finds out which project is meant if none was named: that of what e is for,
+// or the only one.
+func (d *entity[E, F, U]) findProject(cmd *cobra.Command, db *store.Services, e *E) (err error) {
+	if d.project == nil || cmd.Flags().Changed("project") {
+		return nil
+	}
+	project := ""
+	if d.within != nil {
+		project, err = d.within(cmd.Context(), db, e)
+	}
+	if err == nil && project == "" {
+		project, err = onlyProject(cmd.Context(), db)
+	}
+	*d.project(e) = project
+	return err
 }
 
 // exampleID is an id for examples.

@@ -53,6 +53,7 @@ Metrics and signs of life are not in the history. docs/history.md has more.`,
 			return err
 		}
 		list := []nexus.Change{}
+		var compacted int64
 		err = a.withDB(cmd.Context(), func(db *store.DB) (err error) {
 			if err := b.resolve(cmd.Context(), db); err != nil {
 				return err
@@ -64,7 +65,9 @@ Metrics and signs of life are not in the history. docs/history.md has more.`,
 			}
 			filter.Limit = oneMore(filter.Limit)
 			found, err := db.History(cmd.Context(), filter)
-			list = append(list, found...)
+			if list = append(list, found...); err == nil {
+				compacted, err = db.Compacted(cmd.Context())
+			}
 			return err
 		})
 		if err != nil {
@@ -75,7 +78,16 @@ Metrics and signs of life are not in the history. docs/history.md has more.`,
 			list = list[:filter.Limit-1]
 			more = strconv.FormatInt(list[len(list)-1].Seq, 10)
 		}
-		return a.printPage(list, more, func(out io.Writer) error { return historyTable(out, list, more, oldest) })
+		return a.printPage(list, more, func(out io.Writer) error {
+			if err := historyTable(out, list, more, oldest); err != nil {
+				return err
+			}
+			if cutShort := filter.After < compacted && (oldest || more == ""); !cutShort {
+				return nil
+			}
+			_, err := fmt.Fprintf(out, "What was before change %d has been compacted.\n", compacted)
+			return err
+		})
 	}
 	return cmd
 }

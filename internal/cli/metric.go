@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"strconv"
 	"time"
 
@@ -21,6 +22,16 @@ var metricEntity = entity[nexus.Metric, nexus.MetricFilter, nexus.MetricUpdate]{
 	},
 	id:       func(m *nexus.Metric) string { return m.ID },
 	project:  func(e *nexus.Metric) *string { return &e.ProjectID },
+	within: func(ctx context.Context, db *store.Services, m *nexus.Metric) (string, error) {
+		if m.TaskID == "" {
+			return "", nil
+		}
+		t, err := db.Tasks.Get(ctx, m.TaskID)
+		if err != nil {
+			return "", err
+		}
+		return t.ProjectID, nil
+	},
 	page:     func(f *nexus.MetricFilter) *nexus.Page { return &f.Page },
 	revision: func(u *nexus.MetricUpdate) *int64 { return &u.Revision },
 	orders:   "timestamp",
@@ -28,7 +39,7 @@ var metricEntity = entity[nexus.Metric, nexus.MetricFilter, nexus.MetricUpdate]{
 	required: []string{"value"},
 	fields: []field[nexus.Metric, nexus.MetricUpdate]{
 		ownID[nexus.Metric, nexus.MetricUpdate](func(m *nexus.Metric) *string { return &m.ID }),
-		one[nexus.Metric, nexus.MetricUpdate]("project", "the project it belongs to (default: the only one)", nexus.KindProject,
+		one[nexus.Metric, nexus.MetricUpdate]("project", "the project it belongs to (default: that of its task, or the only one)", nexus.KindProject,
 			func(m *nexus.Metric) *string { return &m.ProjectID }, nil),
 		one[nexus.Metric, nexus.MetricUpdate]("agent", "the agent it is about", nexus.KindAgent,
 			func(m *nexus.Metric) *string { return &m.AgentID }, func(u *nexus.MetricUpdate) **string { return &u.AgentID }),

@@ -21,6 +21,7 @@ var taskEntity = entity[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
 	},
 	id:       func(t *nexus.Task) string { return t.ID },
 	project:  func(e *nexus.Task) *string { return &e.ProjectID },
+	within:   projectOfTask,
 	page:     func(f *nexus.TaskFilter) *nexus.Page { return &f.Page },
 	revision: func(u *nexus.TaskUpdate) *int64 { return &u.Revision },
 	orders:   "priority, name, created_at, updated_at",
@@ -29,7 +30,7 @@ var taskEntity = entity[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
 	setArg:   func(t *nexus.Task, arg string) { t.Name = arg },
 	fields: []field[nexus.Task, nexus.TaskUpdate]{
 		ownID[nexus.Task, nexus.TaskUpdate](func(t *nexus.Task) *string { return &t.ID }),
-		one[nexus.Task, nexus.TaskUpdate]("project", "the project it belongs to (default: the only one)", nexus.KindProject,
+		one[nexus.Task, nexus.TaskUpdate]("project", "the project it belongs to (default: that of its feature, or the only one)", nexus.KindProject,
 			func(t *nexus.Task) *string { return &t.ProjectID }, nil),
 		one[nexus.Task, nexus.TaskUpdate]("feature", "the feature it is for", nexus.KindFeature,
 			func(t *nexus.Task) *string { return &t.FeatureID }, func(u *nexus.TaskUpdate) **string { return &u.FeatureID }),
@@ -137,4 +138,23 @@ func (a *app) taskCommand() *cobra.Command {
 	cmd := taskEntity.command(a)
 	cmd.AddCommand(a.attemptsCommand())
 	return cmd
+}
+
+func projectOfTask(ctx context.Context, db *store.Services, t *nexus.Task) (string, error) {
+	feature := t.FeatureID
+	if feature == "" && t.SubFeatureID != "" {
+		u, err := db.SubFeatures.Get(ctx, t.SubFeatureID)
+		if err != nil {
+			return "", err
+		}
+		feature = u.FeatureID
+	}
+	if feature == "" {
+		return "", nil
+	}
+	f, err := db.Features.Get(ctx, feature)
+	if err != nil {
+		return "", err
+	}
+	return f.ProjectID, nil
 }

@@ -136,9 +136,9 @@ func (r *Repository) underWay() string {
 }
 
 // Check reports why a state cannot be checked out, if it cannot: something is not
-// committed, or begun and not ended, the commit is not there, another git is at work, or
-// files that must stay as they are, such as a database, would be changed. It returns the
-// state as it is.
+// committed, or begun and not ended, the commit is not there, another git is at work,
+// files that git does not know are in the way, or files that must stay as they are, such as
+// a database, would be changed. It returns the state as it is.
 //
 // Codes: CodeInUse, CodeNotFound, CodeBusy, CodeCorrupt, CodeIO.
 func (r *Repository) Check(ctx context.Context, to nexus.GitState, keep ...string) (*nexus.GitState, error) {
@@ -167,6 +167,14 @@ func (r *Repository) Check(ctx context.Context, to nexus.GitState, keep ...strin
 			Hint: "fetch it, or restore without --git; nothing was changed",
 		}
 	}
+	if files, err := r.inTheWay(ctx, now.Commit, to.Commit); err != nil {
+		return nil, err
+	} else if len(files) > 0 {
+		return nil, &nexus.Error{
+			Code: nexus.CodeInUse, Message: fmt.Sprintf("files that git does not know are in the way in %s: %s", r.Top, shown(files)),
+			Hint: "move them away first; nothing was changed",
+		}
+	}
 	for _, path := range keep {
 		touched, err := r.changes(ctx, now.Commit, to.Commit, path)
 		if err != nil {
@@ -180,6 +188,20 @@ func (r *Repository) Check(ctx context.Context, to nexus.GitState, keep ...strin
 		}
 	}
 	return now, nil
+}
+
+// inTheWay returns the files that are there, and not in the one commit but in the other.
+func (r *Repository) inTheWay(ctx context.Context, from, to string) (files []string, err error) {
+	added, err := run(ctx, r.Top, "diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", "--diff-filter=A", from, to)
+	if err != nil {
+		return nil, err
+	}
+	for file := range strings.SplitSeq(added, "\x00") {
+		if info, err := os.Lstat(filepath.Join(r.Top, filepath.FromSlash(file))); err == nil && !info.IsDir() {
+			files = append(files, file)
+		}
+	}
+	return files, nil
 }
 
 // changes reports whether a file differs between two commits.

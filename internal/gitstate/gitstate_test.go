@@ -244,7 +244,9 @@ func TestCheckOut(t *testing.T) {
 	r.git("rm", "--quiet", "file")
 	r.git("commit", "--quiet", "-m", "three")
 	r.write("file", "mine")
-	err := r.open().CheckOut(ctx, nexus.GitState{Commit: r.first})
+	_, err := r.open().Check(ctx, nexus.GitState{Commit: r.first})
+	r.refuses(err, nexus.CodeInUse, "files that git does not know are in the way in "+r.path+": file")
+	err = r.open().CheckOut(ctx, nexus.GitState{Commit: r.first})
 	r.refuses(err, nexus.CodeIO, "git checkout failed in "+r.path+": ")
 	r.refuses(err, nexus.CodeIO, "would be overwritten by checkout: file")
 	if got := r.read("file"); got != "mine" {
@@ -255,6 +257,8 @@ func TestCheckOut(t *testing.T) {
 	r.write(".gitignore", "file\n")
 	r.git("add", ".gitignore")
 	r.git("commit", "--quiet", "-m", "four")
+	_, err = r.open().Check(ctx, nexus.GitState{Commit: r.first})
+	r.refuses(err, nexus.CodeInUse, "in the way")
 	err = r.open().CheckOut(ctx, nexus.GitState{Commit: r.first})
 	r.refuses(err, nexus.CodeIO, "would be overwritten by checkout: file")
 	if got := r.read("file"); got != "mine" {

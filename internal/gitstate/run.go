@@ -84,22 +84,29 @@ func lastLine(text string) string {
 	return lines[len(lines)-1]
 }
 
-// listed returns the first of the files that follow, each on a line that begins with a tab.
-func listed(lines []string) (files string) {
-	const most = 3
-	for n, line := range lines {
+// listed returns the files that follow, each on a line that begins with a tab.
+func listed(lines []string) string {
+	var files []string
+	for _, line := range lines {
 		file, found := strings.CutPrefix(line, "\t")
-		switch {
-		case !found:
-			return files
-		case n == most:
-			return files + ", …"
-		case n > 0:
-			files += ","
+		if !found {
+			break
 		}
-		files += " " + file
+		files = append(files, file)
 	}
-	return files
+	if len(files) == 0 {
+		return ""
+	}
+	return " " + shown(files)
+}
+
+// shown are the first of some files.
+func shown(files []string) string {
+	const most = 3
+	if len(files) > most {
+		files = append(files[:most:most], "…")
+	}
+	return strings.Join(files, ", ")
 }
 
 // isNo reports whether git has answered no, which is not to fail.
