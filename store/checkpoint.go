@@ -174,7 +174,14 @@ func checkpointToUse(ctx context.Context, c driver.Conn, id string) (*nexus.Chec
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := checkMoment(ctx, c, state.Seq); err != nil {
+	switch err := checkMoment(ctx, c, state.Seq); {
+	case nexus.CodeOf(err) == nexus.CodeNotFound:
+		return nil, nil, &nexus.Error{
+			Code: nexus.CodeNotFound, Kind: nexus.KindCheckpoint, ID: id,
+			Message: fmt.Sprintf("is of change number %d, which the history does not have", state.Seq),
+			Hint:    "nothing was changed; it was deleted when the history was compacted, or altered; restore another one, or a backup",
+		}
+	case err != nil:
 		return nil, nil, err
 	}
 	for _, kind := range stateKinds() {

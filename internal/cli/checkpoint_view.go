@@ -46,7 +46,11 @@ func checkpointCard(out io.Writer, p *nexus.Checkpoint) error {
 		if err := card(out, p); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintln(out, "Nexus has not made this state, and cannot go back to it.")
+		why := "Nexus has not made this state, and cannot go back to it."
+		if nexus.CodeOf(err) == nexus.CodeNewer {
+			why = "A newer version of Nexus has made this state; this one cannot go back to it."
+		}
+		_, err := fmt.Fprintln(out, why)
 		return err
 	}
 	rows := [][]string{
