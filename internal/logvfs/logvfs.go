@@ -6,17 +6,22 @@
 // VFS (https://sqlite.org/vfs.html) that is the system's own in everything but this:
 // it holds frames back, and writes them together.
 //
-// What may be held back is what nobody may read yet: frames of a transaction whose last
-// frame, which says that it is committed, is still to come. They are written
+// What may be held back is what nobody else may read yet: frames of a transaction whose
+// last frame, which says that it is committed, is still to come. They are written
 //
-//   - with the last frame, before the write of that one returns, so an error (a full disk)
-//     is reported by the same call as ever, and SQLite syncs and publishes only what is
-//     in the file;
-//   - before anything else is done to the log by this connection: a read, a sync, a write elsewhere;
+//   - with the last frame, before the write of that one returns, so SQLite syncs and
+//     publishes only what is in the file;
+//   - before a write elsewhere, a sync, and whatever else is done to the file;
 //   - when there are more than fit.
 //
-// And they are forgotten when the connection gives up the right to write, because the
-// transaction was rolled back then: their place in the file is the next writer's.
+// Only a write fails for it, as on a full disk: that ends the transaction, as SQLite has it.
+// A read must not fail so, because SQLite may go on after that and commit, as if the frames
+// were there; it gets what is held back from memory.
+//
+// They are forgotten when the connection gives up the right to write, because the
+// transaction was rolled back then: their place in the file is the next writer's. Whoever
+// keeps that right for good (locking_mode=EXCLUSIVE) asks for no lock, and has nothing held
+// back.
 package logvfs
 
 import (
@@ -33,8 +38,11 @@ import (
 const (
 	name = "nexus-log"
 
-	headerSize = 24      // of a frame, in bytes; see https://sqlite.org/fileformat2.html#walformat
-	capacity   = 1 << 17 // of what is held back, in bytes: 31 frames of a page of 4 KiB
+	headerSize = 24 // of a frame, in bytes; see https://sqlite.org/fileformat2.html#walformat
+
+	// capacity is how much is held back, in bytes: 31 frames of a page of 4 KiB. SQLite
+	// writes less than 1<<17 at once.
+	capacity = 31 * (headerSize + 4096)
 )
 
 // file is SQLite's sqlite3_file: the system's, and behind it extra. It is memory of C, as
@@ -44,9 +52,10 @@ type file struct {
 	methods *sqlite3.Tsqlite3_io_methods
 }
 
-// extra is what this package knows of a file. Of a database it is only log.
+// extra is what this package knows of a file. Of a database it is only log and writing.
 type extra struct {
 	log      uintptr // the file of the log that is open beside this database, or 0
+	writing  bool    // this connection has the right to write to it
 	database uintptr // the file of the database of this log
 
 	held   uintptr // the frames that are held back, capacity bytes, or 0
@@ -64,6 +73,7 @@ type (
 	truncateFunc = func(tls *libc.TLS, f *file, size int64) int32
 	syncFunc     = func(tls *libc.TLS, f *file, flags int32) int32
 	sizeFunc     = func(tls *libc.TLS, f *file, size *int64) int32
+	deviceFunc   = func(tls *libc.TLS, f *file) int32
 	lockFunc     = func(tls *libc.TLS, f *file, first, n, flags int32) int32
 )
 
@@ -165,23 +175,42 @@ func open(tls *libc.TLS, _ *sqlite3.Tsqlite3_vfs, name uintptr, f *file, flags i
 		databases.replace(tls, f, replaceDatabase)
 	case flags&sqlite3.SQLITE_OPEN_WAL != 0:
 		database := as[*file](sqlite3.Xsqlite3_database_file_object(tls, name))
-		if database.methods != databases.own {
-			break // nothing would tell when its transactions end
+		if database.methods != databases.own || padded(tls, database) {
+			break // nothing would tell when its transactions end, or where frames do
 		}
-		f.extra().database, database.extra().log = address(database), address(f)
 		logs.replace(tls, f, replaceLog)
+		if f.methods == logs.own {
+			f.extra().database, database.extra().log = address(database), address(f)
+		}
 	}
 	return rc
+}
+
+// padded reports whether SQLite fills up sectors of the log, because a write may harm what
+// is beside it in the same sector (psow=0). Then it writes pages in pieces.
+func padded(tls *libc.TLS, database *file) bool {
+	return as[deviceFunc](database.methods.FxDeviceCharacteristics)(tls, database)&sqlite3.SQLITE_IOCAP_POWERSAFE_OVERWRITE == 0
 }
 
 // lock also unlocks. Whoever gives up the right to write has committed, and then nothing
 // is held back, or has not.
 func lock(tls *libc.TLS, f *file, first, n, flags int32) int32 {
-	const unlock = sqlite3.SQLITE_SHM_UNLOCK | sqlite3.SQLITE_SHM_EXCLUSIVE
-	if log := f.extra().log; log != 0 && first == sqlite3.WAL_WRITE_LOCK && flags == unlock {
-		as[*file](log).extra().length = 0
+	const (
+		get    = sqlite3.SQLITE_SHM_LOCK | sqlite3.SQLITE_SHM_EXCLUSIVE
+		giveUp = sqlite3.SQLITE_SHM_UNLOCK | sqlite3.SQLITE_SHM_EXCLUSIVE
+	)
+	x, write := f.extra(), first == sqlite3.WAL_WRITE_LOCK
+	if write && flags == giveUp {
+		x.writing = false
+		if x.log != 0 {
+			as[*file](x.log).extra().length = 0
+		}
 	}
-	return as[lockFunc](databases.system.FxShmLock)(tls, f, first, n, flags)
+	rc := as[lockFunc](databases.system.FxShmLock)(tls, f, first, n, flags)
+	if write && flags == get && rc == sqlite3.SQLITE_OK {
+		x.writing = true
+	}
+	return rc
 }
 
 func write(tls *libc.TLS, f *file, from uintptr, n int32, offset int64) int32 {
@@ -191,13 +220,13 @@ func write(tls *libc.TLS, f *file, from uintptr, n int32, offset int64) int32 {
 		x.commit = *as[*uint32](from + 4) != 0
 	}
 	if !x.follows(n, offset) {
-		if rc := flush(tls, f); rc != sqlite3.SQLITE_OK {
+		if rc := flushOrDrop(tls, f); rc != sqlite3.SQLITE_OK {
 			return rc
 		}
 	}
 	// To hold back begins with a header, but not with that of a last frame: SQLite also
 	// writes such a header alone, when it corrects checksums in the log.
-	if x.length == 0 && (!header || x.commit || !x.allocate(tls)) {
+	if x.length == 0 && (!header || x.commit || !as[*file](x.database).extra().writing || !x.allocate(tls)) {
 		return as[writeFunc](logs.system.FxWrite)(tls, f, from, n, offset)
 	}
 	if x.length == 0 {
@@ -206,7 +235,7 @@ func write(tls *libc.TLS, f *file, from uintptr, n int32, offset int64) int32 {
 	copy(as[*[capacity]byte](x.held)[x.length:], unsafe.Slice(as[*byte](from), n))
 	x.length += n
 	if x.commit && !header {
-		return flush(tls, f)
+		return flushOrDrop(tls, f)
 	}
 	return sqlite3.SQLITE_OK
 }
@@ -223,19 +252,37 @@ func (x *extra) allocate(tls *libc.TLS) bool {
 	return x.held != 0
 }
 
-// flush writes what is held back. After an error nothing of it is held back any more:
-// SQLite ends the transaction then.
+// flush writes what is held back. After an error it is still held back.
 func flush(tls *libc.TLS, f *file) int32 {
 	x := f.extra()
-	n := x.length
-	if n == 0 {
+	if x.length == 0 {
 		return sqlite3.SQLITE_OK
 	}
-	x.length = 0
-	return as[writeFunc](logs.system.FxWrite)(tls, f, x.held, n, x.offset)
+	rc := as[writeFunc](logs.system.FxWrite)(tls, f, x.held, x.length, x.offset)
+	if rc == sqlite3.SQLITE_OK {
+		x.length = 0
+	}
+	return rc
+}
+
+// flushOrDrop is flush for a write. If that fails, SQLite ends the transaction, whose last
+// frame must not get into the file any more.
+func flushOrDrop(tls *libc.TLS, f *file) int32 {
+	rc := flush(tls, f)
+	f.extra().length = 0
+	return rc
 }
 
 func read(tls *libc.TLS, f *file, to uintptr, n int32, offset int64) int32 {
+	x := f.extra()
+	from := offset - x.offset
+	switch {
+	case x.length == 0 || from+int64(n) <= 0 || from >= int64(x.length): // nothing of it is held back
+		return as[readFunc](logs.system.FxRead)(tls, f, to, n, offset)
+	case from >= 0 && from+int64(n) <= int64(x.length): // all of it is
+		copy(unsafe.Slice(as[*byte](to), n), as[*[capacity]byte](x.held)[from:])
+		return sqlite3.SQLITE_OK
+	}
 	if rc := flush(tls, f); rc != sqlite3.SQLITE_OK {
 		return rc
 	}

@@ -21,14 +21,20 @@ const plain = "unix" // the system's VFS
 // writes to the log before it commits.
 func open(t rapid.TB, path, vfs string, cachePages int) *sqlite.Conn {
 	t.Helper()
-	c, err := sqlite.OpenConn("file:"+path+"?vfs="+vfs, sqlite.OpenReadWrite|sqlite.OpenCreate|sqlite.OpenURI)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := connect(t, path, "vfs="+vfs)
 	exec(t, c, "PRAGMA journal_mode = WAL")
 	exec(t, c, "PRAGMA wal_autocheckpoint = 0")
 	exec(t, c, "PRAGMA synchronous = OFF")
 	exec(t, c, fmt.Sprintf("PRAGMA cache_size = %d", cachePages))
+	return c
+}
+
+func connect(t rapid.TB, path, options string) *sqlite.Conn {
+	t.Helper()
+	c, err := sqlite.OpenConn("file:"+path+"?"+options, sqlite.OpenReadWrite|sqlite.OpenCreate|sqlite.OpenURI)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return c
 }
 
@@ -168,23 +174,84 @@ func TestLikeThePlainOne(t *testing.T) {
 	})
 }
 
+// many is three hundred rows, some forty pages.
+const many = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) INSERT INTO t SELECT i, ? || printf('%0400d', i) FROM n"
+
 // TestRolledBack: what was held back of a transaction that was rolled back never gets
 // into the log, where another has written since.
 func TestRolledBack(t *testing.T) {
+	for _, mode := range []string{"NORMAL", "EXCLUSIVE"} {
+		t.Run(mode, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "db")
+			one := open(t, path, held(t), 1)
+			defer one.Close()
+			create(t, one)
+			exec(t, one, "PRAGMA wal_checkpoint(FULL)")
+			exec(t, one, "PRAGMA locking_mode = "+mode)
+			exec(t, one, "BEGIN IMMEDIATE")
+			exec(t, one, "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 15) INSERT INTO t SELECT i, printf('%03000d', i) FROM n")
+			exec(t, one, "ROLLBACK")
+			exec(t, one, "PRAGMA locking_mode = NORMAL")
+			exec(t, one, "SELECT count(*) FROM t")
+			other := open(t, path, plain, 1000)
+			defer other.Close()
+			exec(t, other, many, "other")
+			want := text(t, other, contents)
+			checkSame(t, "after the other's commit", want, one)
+			left := crashed(t, path)
+			defer left.Close()
+			checkSame(t, "after a crash", want, left)
+		})
+	}
+}
+
+// TestFullDiskWhileReading: what is held back does not have to be written for a read, which
+// could fail, and the transaction go on as if it had been.
+func TestFullDiskWhileReading(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "db")
-	one, other := open(t, path, held(t), 1), open(t, path, plain, 1000)
-	defer one.Close()
+	c, other := open(t, path, held(t), 5), open(t, path, plain, 1000)
+	defer c.Close()
 	defer other.Close()
-	create(t, one)
-	const many = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) INSERT INTO t SELECT i, ? || printf('%0100d', i) FROM n"
-	exec(t, one, "BEGIN IMMEDIATE")
-	exec(t, one, many, "one")
-	exec(t, one, "ROLLBACK")
-	exec(t, other, many, "other")
-	want := text(t, other, contents)
-	exec(t, one, "PRAGMA wal_checkpoint(PASSIVE)") // has to do with the log
-	checkSame(t, "after the other's commit", want, one)
+	create(t, c)
+	exec(t, c, "CREATE TABLE u (id INTEGER PRIMARY KEY, v TEXT, u INTEGER UNIQUE)")
+	exec(t, c, "BEGIN IMMEDIATE")
+	exec(t, c, "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 25) INSERT INTO u SELECT i, printf('%03000d', i), i FROM n")
+	exec(t, c, "SAVEPOINT s")
+	logvfs.FailWrites(t, int32(sqlite.ResultFull))
+	err := sqlitex.ExecuteTransient(c, "UPDATE u SET u = u + 1000 WHERE id BETWEEN 18 AND 22", nil)
+	logvfs.FailWrites(t, 0)
+	if err == nil {
+		t.Fatal("the disk was full, and nothing failed; then this test says nothing")
+	}
+	if !c.AutocommitEnabled() {
+		exec(t, c, "ROLLBACK TO s")
+		exec(t, c, "RELEASE s")
+		exec(t, c, "COMMIT")
+	}
+	exec(t, c, many, "after")
+	want, rows := text(t, c, contents), text(t, c, "SELECT count(*) || ' ' || coalesce(sum(length(v)), 0) FROM u")
 	left := crashed(t, path)
 	defer left.Close()
-	checkSame(t, "after a crash", want, left)
+	for when, c := range map[string]*sqlite.Conn{"for another": other, "after a crash": left} {
+		checkSame(t, when, want, c)
+		if got := text(t, c, "SELECT count(*) || ' ' || coalesce(sum(length(v)), 0) FROM u"); got != rows {
+			t.Errorf("%s there are %s rows and bytes, not %s", when, got, rows)
+		}
+	}
+}
+
+// TestPadded: where SQLite writes pages in pieces, a piece can be as long as a header.
+func TestPadded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	c, other := connect(t, path, "psow=0&vfs="+held(t)), connect(t, path, "vfs="+plain)
+	defer c.Close()
+	defer other.Close()
+	for _, pragma := range []string{"page_size = 512", "journal_mode = WAL", "wal_autocheckpoint = 0", "synchronous = FULL"} {
+		exec(t, c, "PRAGMA "+pragma)
+	}
+	create(t, c)
+	for i := range 200 {
+		exec(t, c, "INSERT INTO t VALUES (?1, zeroblob(60 + ?1 % 4 * 90))", i)
+		checkSame(t, fmt.Sprintf("after %d commits", i+1), text(t, c, contents), other)
+	}
 }
