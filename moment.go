@@ -8,18 +8,29 @@ import (
 	"time"
 )
 
-// ParseTime reads a moment as people write it: in RFC 3339, or as a day, a minute or a
-// second of UTC, with a T or a space between: 2026-01-31, 2026-01-31 12:00.
-func ParseTime(text string) (time.Time, error) {
-	for _, layout := range []string{
-		time.RFC3339, time.DateOnly,
-		"2006-01-02 15:04", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02T15:04:05",
+// ParseTime reads a time as people write it: in RFC 3339, or as a day, a minute or a
+// second of UTC, with a T or a space between: 2026-01-31, 2026-01-31 12:00. It returns
+// when that begins and how long it lasts, which is nothing if it has parts of a second.
+func ParseTime(text string) (start time.Time, length time.Duration, err error) {
+	for _, form := range []struct {
+		layout string
+		length time.Duration
+	}{
+		{time.RFC3339, time.Second},
+		{"2006-01-02T15:04:05", time.Second},
+		{"2006-01-02 15:04:05", time.Second},
+		{"2006-01-02T15:04", time.Minute},
+		{"2006-01-02 15:04", time.Minute},
+		{time.DateOnly, Day},
 	} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t.UTC(), nil
+		if t, err := time.Parse(form.layout, text); err == nil {
+			if strings.Contains(text, ".") {
+				form.length = 0
+			}
+			return t.UTC(), form.length, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%q is not a time such as 2026-01-31T12:00:00Z or 2026-01-31", text)
+	return time.Time{}, 0, fmt.Errorf("%q is not a time such as 2026-01-31T12:00:00Z or 2026-01-31", text)
 }
 
 // ParseLength reads a length of time as Go writes it, or a number of days: 90m, 7d. It is

@@ -25,18 +25,22 @@ func TestParseLength(t *testing.T) {
 func TestParseTime(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
-	for text, want := range map[string]time.Time{
-		"2026-01-31":                noon.Add(-12 * time.Hour),
-		"2026-01-31 12:00":          noon,
-		"2026-01-31T12:00":          noon,
-		"2026-01-31 12:00:07":       noon.Add(7 * time.Second),
-		"2026-01-31T12:00:07":       noon.Add(7 * time.Second),
-		"2026-01-31T12:00:07.25Z":   noon.Add(7250 * time.Millisecond),
-		"2026-01-31T14:00:00+02:00": noon,
+	type span struct {
+		start  time.Time
+		length time.Duration
+	}
+	for text, want := range map[string]span{
+		"2026-01-31":                {noon.Add(-12 * time.Hour), nexus.Day},
+		"2026-01-31 12:00":          {noon, time.Minute},
+		"2026-01-31T12:00":          {noon, time.Minute},
+		"2026-01-31 12:00:07":       {noon.Add(7 * time.Second), time.Second},
+		"2026-01-31T12:00:07":       {noon.Add(7 * time.Second), time.Second},
+		"2026-01-31T12:00:07.25Z":   {noon.Add(7250 * time.Millisecond), 0},
+		"2026-01-31T14:00:00+02:00": {noon, time.Second},
 		"":                          {}, "now": {}, "2026-02-30": {}, "31.1.2026": {}, "12:00": {}, "2026-01-31 12": {},
 	} {
-		got, err := nexus.ParseTime(text)
-		if !got.Equal(want) || want.IsZero() != (err != nil) {
+		start, length, err := nexus.ParseTime(text)
+		if got := (span{start, length}); got != want || (want == span{}) != (err != nil) {
 			t.Errorf("%q is %v (%v), want %v", text, got, err, want)
 		}
 	}

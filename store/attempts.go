@@ -138,6 +138,9 @@ func fenced(ctx context.Context, c driver.Conn, task string, epoch int64) error 
 	default:
 		e.Message = fmt.Sprintf("is not held with epoch %d: nobody holds it, and its status is %s", epoch, status)
 		e.Hint = "claim it again before going on; nothing was changed"
+		if t.Status.Ended() {
+			e.Hint = "stop working on it; nothing was changed"
+		}
 		if past, err := readAttempt(ctx, c, selectAttempt+` WHERE a.epoch = $1 AND a.task_id = $2`,
 			driver.Int(epoch), driver.Text(task)); err != nil {
 			return err

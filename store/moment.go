@@ -14,7 +14,7 @@ import (
 // Moment returns the number of the change that a text means, for [DB.AsOf]: the
 // number itself; a time as [nexus.ParseTime] takes it; how long ago, such as 90m or 7d; now;
 // or the id of a checkpoint, or what it begins with. A time means the last change
-// until then, by the clocks of those who wrote.
+// until the end of that second, minute or day, by the clocks of those who wrote.
 //
 // Codes: CodeInvalid; CodeNotFound, also for what the history does not have yet or
 // any more.
@@ -42,12 +42,17 @@ func moment(ctx context.Context, c driver.Conn, text string, now time.Time) (int
 	return checkpointMoment(ctx, c, text)
 }
 
+// parseTime returns the end of the time that a text means: what is shown to the second or
+// the minute was so at some time within it.
 func parseTime(text string, now time.Time) (time.Time, bool) {
 	if ago, err := nexus.ParseLength(text); err == nil {
 		return now.Add(-ago), true
 	}
-	t, err := nexus.ParseTime(text)
-	return t, err == nil
+	start, length, err := nexus.ParseTime(text)
+	if length > 0 {
+		start = start.Add(length - time.Microsecond)
+	}
+	return start, err == nil
 }
 
 // momentAt returns the number of the last change until a time. It takes the times to

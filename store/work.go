@@ -234,9 +234,12 @@ func decide(ctx context.Context, c driver.Conn, end *settlement, id string, epoc
 	if ended == repeated {
 		return before, nil
 	}
-	if ended == open {
+	switch {
+	case ended == open && epoch == nexus.AnyEpoch: // not by the agent that held it
+		end.did(d.verb+" by force", "")
+	case ended == open:
 		end.did(d.verb, before.AssignedAgent)
-	} else {
+	default:
 		end.did(d.verb, "")
 	}
 	after := *before

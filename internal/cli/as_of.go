@@ -12,22 +12,7 @@ import (
 
 // asOfFlag gives a command that reads the flag that makes it read the past.
 func asOfFlag(cmd *cobra.Command, moment *string) {
-	cmd.Flags().Var((*momentFlag)(moment), "as-of", "as it was: at a `moment`, which is the number of a change, a time, how long ago, or a checkpoint")
-}
-
-// momentFlag is a moment that is not empty: what is the past for a script must not be the
-// present because a variable is not set.
-type momentFlag string
-
-func (m *momentFlag) String() string { return string(*m) }
-func (m *momentFlag) Type() string   { return "moment" }
-
-func (m *momentFlag) Set(text string) error {
-	if text == "" {
-		return errors.New("a moment cannot be empty")
-	}
-	*m = momentFlag(text)
-	return nil
+	cmd.Flags().Var((*filled)(moment), "as-of", "as it was: at a `moment`, which is the number of a change, a time, how long ago, or a checkpoint")
 }
 
 // servicesAt returns what reads a moment; the empty one is now.

@@ -119,7 +119,7 @@ It is created, and its schema brought up to date, by whatever command comes firs
 		RunE:          group,
 	}
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.db, "db", "", "database `file`, or URL of PostgreSQL (default: $DATABASE_PATH, else $DATABASE_URL, else "+DefaultPath+")")
+	flags.Var((*filled)(&a.db), "db", "database `file`, or URL of PostgreSQL (default: $DATABASE_PATH, else $DATABASE_URL, else "+DefaultPath+")")
 	flags.StringVar(&a.migrations, "migrations", "", "`folder` of your own migrations (default: $NEXUS_MIGRATIONS)")
 	flags.BoolVar(&a.json, "json", a.json, "print JSON, and nothing else, on standard output")
 	flags.BoolVar(&a.readOnly, "read-only", false, "refuse to change the database; can also read a newer one")

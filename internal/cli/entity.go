@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -27,7 +28,7 @@ type entity[E, F, U any] struct {
 
 	service  func(*store.Services) *store.Service[E, F, U]
 	id       func(*E) string
-	project  func(*E) *string // that it belongs to; nil if it belongs to none
+	project  func(*E) *string                                                       // that it belongs to; nil if it belongs to none
 	within   func(context.Context, *store.Services, *E) (project string, err error) // of what it is said to be for; nil if that says nothing
 	page     func(*F) *nexus.Page
 	revision func(*U) *int64
@@ -142,6 +143,9 @@ func (d *entity[E, F, U]) createCommand(a *app) *cobra.Command {
 			if !cmd.Flags().Changed(name) {
 				return usage(cmd, fmt.Errorf("give --%s", name))
 			}
+		}
+		if name := strings.ToLower(d.argument); len(args) > 0 && cmd.Flags().Changed(name) {
+			return usage(cmd, fmt.Errorf("give the %s as an argument or as --%s, not both", name, name))
 		}
 		if len(args) > 0 {
 			d.setArg(e, args[0])

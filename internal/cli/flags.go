@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -117,6 +118,29 @@ func numbers[I ~int | ~int64]() kindOf[I] {
 	}}
 }
 
+// folders are paths, which become absolute ones.
+var folders = kindOf[string]{"folder", func(a *app, s string) (string, error) {
+	if s == "" {
+		return "", nil // which is refused, or means the default
+	}
+	return filepath.Abs(s)
+}}
+
+// filled is a text that is not empty. Where a flag without a text would mean what no flag
+// means, a script whose variable is not set would do something else than it says.
+type filled string
+
+func (f *filled) String() string { return string(*f) }
+func (f *filled) Type() string   { return "text" }
+
+func (f *filled) Set(text string) error {
+	if text == "" {
+		return errors.New("it cannot be empty")
+	}
+	*f = filled(text)
+	return nil
+}
+
 // positions are numbers of changes.
 var positions = kindOf[int64]{"number", func(a *app, s string) (int64, error) {
 	n, err := numbers[int64]().parse(a, s)
@@ -149,7 +173,7 @@ var times = kindOf[time.Time]{"time", func(a *app, s string) (time.Time, error) 
 	case "now":
 		return a.Now().UTC().Truncate(time.Second), nil
 	}
-	if t, err := nexus.ParseTime(s); err == nil {
+	if t, _, err := nexus.ParseTime(s); err == nil {
 		return t, nil
 	}
 	return time.Time{}, errors.New("not a time such as 2026-01-31T12:00:00Z, 2026-01-31 or now")

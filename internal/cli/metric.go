@@ -20,8 +20,8 @@ var metricEntity = entity[nexus.Metric, nexus.MetricFilter, nexus.MetricUpdate]{
 	service: func(db *store.Services) *store.Service[nexus.Metric, nexus.MetricFilter, nexus.MetricUpdate] {
 		return &db.Metrics.Service
 	},
-	id:       func(m *nexus.Metric) string { return m.ID },
-	project:  func(e *nexus.Metric) *string { return &e.ProjectID },
+	id:      func(m *nexus.Metric) string { return m.ID },
+	project: func(e *nexus.Metric) *string { return &e.ProjectID },
 	within: func(ctx context.Context, db *store.Services, m *nexus.Metric) (string, error) {
 		if m.TaskID == "" {
 			return "", nil

@@ -12,7 +12,7 @@ const keyFlag = "idempotency-key"
 // keyFlag gives a command that changes something the flag that makes repeating it
 // safe.
 func (a *app) keyFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&a.key, keyFlag, "", "a `key` of your choice: repeating the command with it does nothing, and prints what the first one did")
+	cmd.Flags().Var((*filled)(&a.key), keyFlag, "a `key` of your choice: repeating the command with it does nothing, and prints what the first one did")
 }
 
 // once runs fn in a transaction, or with the idempotency key of a command that has

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -41,9 +42,7 @@ var projectEntity = entity[nexus.Project, nexus.ProjectFilter, nexus.ProjectUpda
 		both("status", "pending, planning, executing, paused, completed or failed", words[nexus.ProjectStatus](),
 			func(p *nexus.Project) *nexus.ProjectStatus { return &p.Status },
 			func(u *nexus.ProjectUpdate) **nexus.ProjectStatus { return &u.Status }),
-		both("root-path", "the folder of its source (default: .)", texts[string](),
-			func(p *nexus.Project) *string { return &p.RootPath },
-			func(u *nexus.ProjectUpdate) **string { return &u.RootPath }),
+		rootPath,
 		both("repository-url", "where its repository is", texts[string](),
 			func(p *nexus.Project) *string { return &p.RepositoryURL },
 			func(u *nexus.ProjectUpdate) **string { return &u.RepositoryURL }),
@@ -125,4 +124,16 @@ func wouldDelete(kind nexus.Kind, id string, parts []string) error {
 		Message: "has " + strings.Join(parts, ", ") + ", which would be deleted with it",
 		Hint:    "nothing was deleted; to delete all of it, add --cascade",
 	}
+}
+
+// rootPath is kept as an absolute path: commands run in many folders, and look there for the
+// project's repository.
+var rootPath = field[nexus.Project, nexus.ProjectUpdate]{
+	create: func(b *binder, p *nexus.Project) {
+		flag(b, "root-path", "the folder of its source (default: this folder)", folders, func(path string) { p.RootPath = path })
+		p.RootPath, _ = filepath.Abs(".") // or else the store's default
+	},
+	update: func(b *binder, u *nexus.ProjectUpdate) {
+		flag(b, "root-path", "the folder of its source", folders, func(path string) { u.RootPath = &path })
+	},
 }

@@ -52,6 +52,8 @@ be in flight again become pending.`,
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		byOperation, bySomebody := flags.Changed("op"), flags.Changed("actor") || flags.Changed("agent") || flags.Changed("since")
 		switch {
+		case flags.Changed("actor") && flags.Changed("agent"):
+			return usage(cmd, errors.New("--actor and --agent exclude each other"))
 		case byOperation && bySomebody:
 			return usage(cmd, errors.New("--op goes with neither --actor nor --since"))
 		case !byOperation && (u.request.Actor == "" || u.request.Since.IsZero()):

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/seed-c8812374/nexus"
@@ -190,18 +191,36 @@ func (r *Repository) Check(ctx context.Context, to nexus.GitState, keep ...strin
 	return now, nil
 }
 
-// inTheWay returns the files that are there, and not in the one commit but in the other.
+// inTheWay returns the files of the other commit that something is in the way of which git
+// does not know: a file of that name, or one where a folder has to be.
 func (r *Repository) inTheWay(ctx context.Context, from, to string) (files []string, err error) {
-	added, err := run(ctx, r.Top, "diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", "--diff-filter=A", from, to)
+	added, err := r.differing(ctx, "A", from, to)
 	if err != nil {
 		return nil, err
 	}
-	for file := range strings.SplitSeq(added, "\x00") {
-		if info, err := os.Lstat(filepath.Join(r.Top, filepath.FromSlash(file))); err == nil && !info.IsDir() {
-			files = append(files, file)
+	removed, err := r.differing(ctx, "D", from, to)
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range added {
+		for path := file; path != "."; path = filepath.Dir(path) {
+			info, err := os.Lstat(filepath.Join(r.Top, path))
+			if err == nil && !info.IsDir() && !slices.Contains(removed, path) {
+				files = append(files, path)
+			}
 		}
 	}
-	return files, nil
+	slices.Sort(files)
+	return slices.Compact(files), nil
+}
+
+// differing returns the files that have been added (A) or removed (D) between two commits.
+func (r *Repository) differing(ctx context.Context, how, from, to string) ([]string, error) {
+	list, err := run(ctx, r.Top, "diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", "--diff-filter="+how, from, to)
+	if err != nil || list == "" {
+		return nil, err
+	}
+	return strings.Split(filepath.FromSlash(strings.TrimSuffix(list, "\x00")), "\x00"), nil
 }
 
 // changes reports whether a file differs between two commits.

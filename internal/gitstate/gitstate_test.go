@@ -62,7 +62,11 @@ func (r *repo) git(args ...string) string {
 
 func (r *repo) write(name, text string) {
 	r.Helper()
-	if err := os.WriteFile(filepath.Join(r.path, name), []byte(text), 0o600); err != nil {
+	path := filepath.Join(r.path, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		r.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		r.Fatal(err)
 	}
 }
@@ -263,6 +267,29 @@ func TestCheckOut(t *testing.T) {
 	r.refuses(err, nexus.CodeIO, "would be overwritten by checkout: file")
 	if got := r.read("file"); got != "mine" {
 		t.Errorf("the file says %q", got)
+	}
+}
+
+// A file is in the way of a folder, too; unless it goes with the commit.
+func TestInTheWayOfAFolder(t *testing.T) {
+	r := newRepo(t)
+	ctx := t.Context()
+	r.write(filepath.Join("folder", "file"), "one")
+	r.git("add", "folder")
+	r.git("commit", "--quiet", "-m", "a folder")
+	folder := r.git("rev-parse", "HEAD")
+	r.git("rm", "--quiet", "-r", "folder")
+	r.git("commit", "--quiet", "-m", "no folder")
+	if _, err := r.open().Check(ctx, nexus.GitState{Commit: folder}); err != nil {
+		t.Error(err)
+	}
+	r.write("folder", "mine")
+	_, err := r.open().Check(ctx, nexus.GitState{Commit: folder})
+	r.refuses(err, nexus.CodeInUse, "are in the way in "+r.path+": folder")
+	r.git("add", "folder")
+	r.git("commit", "--quiet", "-m", "a file")
+	if _, err := r.open().Check(ctx, nexus.GitState{Commit: folder}); err != nil {
+		t.Error(err)
 	}
 }
 
