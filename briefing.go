@@ -3,6 +3,7 @@ package nexus
 import (
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -109,13 +110,23 @@ func leftOut(list []string) string {
 func tokens(text string) int { return (len(text) + 3) / 4 }
 
 // Fit keeps of the sections what there is room for within the budget, the most
-// important first, shortens what is long, and notes what is left out.
+// important first, shortens what is long, and notes what is left out. One item gets a
+// quarter of the room, and more if nothing else has to go for it.
 func (b *Briefing) Fit() {
-	room := b.Budget - tokens(leftOut([]string{strings.Repeat("x", 4*reservedTokens)}))
-	longest := max(room/4, 40) // tokens of one item
+	all, room := b.Sections, b.Budget-tokens(leftOut([]string{strings.Repeat("x", 4*reservedTokens)}))
+	quarter := max(room/4, 40)
+	small := b.fit(all, room, quarter, quarter)
+	more := sort.Search(max(room-quarter, 0), func(n int) bool { return b.fit(all, room, quarter, quarter+n+1) < small })
+	b.fit(all, room, quarter, quarter+more)
+	b.Tokens = tokens(b.Markdown())
+}
+
+// fit keeps what there is room for if no item has more than so many tokens. It counts the
+// items, and once more those that are small and whole: what a longer one may not cost.
+func (b *Briefing) fit(all []BriefingSection, room, small, longest int) (items int) {
 	var kept []BriefingSection
 	b.LeftOut = nil
-	for _, s := range b.Sections {
+	for _, s := range all {
 		if len(s.Items) == 0 {
 			continue
 		}
@@ -129,6 +140,8 @@ func (b *Briefing) Fit() {
 			}
 			if short != item {
 				shortened++
+			} else if tokens(bullet(item)) <= small {
+				items++
 			}
 			cost += tokens(bullet(short))
 			fits.Items = append(fits.Items, short)
@@ -136,6 +149,7 @@ func (b *Briefing) Fit() {
 		if len(fits.Items) > 0 {
 			kept = append(kept, fits)
 			room -= cost
+			items += len(fits.Items)
 		}
 		if left := len(s.Items) - len(fits.Items); left > 0 {
 			b.note("%d of %d in “%s”", left, len(s.Items), s.Title)
@@ -145,7 +159,7 @@ func (b *Briefing) Fit() {
 		}
 	}
 	b.Sections = kept
-	b.Tokens = tokens(b.Markdown())
+	return items
 }
 
 // reservedTokens are for what LeftOut says.

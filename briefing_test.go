@@ -2,6 +2,7 @@ package nexus_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -67,6 +68,24 @@ func TestBriefingFits(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A long text gets the room that nothing else wants.
+func TestBriefingUsesItsRoom(t *testing.T) {
+	t.Parallel()
+	for _, budget := range []int{nexus.MinBudget, 1000, 10_000} {
+		b := &nexus.Briefing{Budget: budget, Sections: []nexus.BriefingSection{
+			{Name: "goal", Title: "The goal", Items: []string{strings.Repeat("a long text ", 10_000)}},
+			{Name: "state", Title: "Where things stand", Items: []string{"2 of 3 tasks are completed", "nobody works"}},
+		}}
+		b.Fit()
+		if spare := budget - b.Tokens; spare < 0 || spare > 70 {
+			t.Errorf("of %d tokens %d are not used", budget, spare)
+		}
+		if !slices.Equal(b.Sections[1].Items, []string{"2 of 3 tasks are completed", "nobody works"}) {
+			t.Errorf("of %d tokens, these are left for the rest: %q", budget, b.Sections[1].Items)
+		}
+	}
 }
 
 func TestResumeRequest(t *testing.T) {

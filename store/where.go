@@ -105,7 +105,7 @@ func inArgs[V any](w *where, column string, values []V, arg func(V) driver.Arg) 
 		}
 		a := arg(value)
 		if a.Kind == driver.KindNull {
-			w.refuse(column, "cannot be %q", fmt.Sprint(value))
+			w.refuse(column[strings.LastIndex(column, ".")+1:], "cannot be %q", fmt.Sprint(value))
 		}
 		w.args = append(w.args, a)
 		fmt.Fprintf(&w.sql, "$%d", len(w.args))

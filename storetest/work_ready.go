@@ -34,8 +34,8 @@ func testReadyOrder(t *testing.T, db *store.DB, clock *Clock) {
 		}
 	}
 	for field, filter := range map[string]nexus.ReadyFilter{
-		"limit":      {Limit: -1},
-		"t.priority": {Priority: []nexus.TaskPriority{"odd"}},
+		"limit":    {Limit: -1},
+		"priority": {Priority: []nexus.TaskPriority{"odd"}},
 	} {
 		_, err := db.Tasks.Ready(w.ctx, filter)
 		same(t, problemFields(refused(t, err, nexus.CodeInvalid)), []string{field})
