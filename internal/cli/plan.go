@@ -34,7 +34,8 @@ func (a *app) planApplyCommand() *cobra.Command {
 
 What is new is created, what has changed is updated, what is the same is left alone;
 so applying a plan twice changes nothing. The status of what exists is not touched.
-Everything that is wrong with the plan is reported at once, with line and column.`,
+What is wrong with its form is reported all at once, with line and column; if nothing
+is, so is what is wrong with what it says.`,
 		Example: "  nexus plan apply plan.json\n  nexus plan apply --dry-run plan.json\n  generate-plan | nexus plan apply -",
 		Args:    exactArgs(1, "one file, or - for standard input"),
 	}
