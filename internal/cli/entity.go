@@ -28,11 +28,14 @@ type entity[E, F, U any] struct {
 
 	service  func(*store.Services) *store.Service[E, F, U]
 	id       func(*E) string
-	project  func(*E) *string                                                       // that it belongs to; nil if it belongs to none
-	within   func(context.Context, *store.Services, *E) (project string, err error) // of what it is said to be for; nil if that says nothing
+	project  func(*E) *string // that it belongs to; nil if it belongs to none
 	page     func(*F) *nexus.Page
 	revision func(*U) *int64
 	orders   string // for the help of --order
+
+	// within returns the project of what a new entity is for, or nothing; nil if it is for
+	// nothing else.
+	within func(context.Context, *store.Services, *E) (string, error)
 
 	// make makes a new entity in place of the service's Create; nil if that does.
 	make     func(a *app, cmd *cobra.Command, db *store.DB, args []string, e *E) (*E, error)

@@ -126,14 +126,20 @@ func wouldDelete(kind nexus.Kind, id string, parts []string) error {
 	}
 }
 
-// rootPath is kept as an absolute path: commands run in many folders, and look there for the
-// project's repository.
 var rootPath = field[nexus.Project, nexus.ProjectUpdate]{
 	create: func(b *binder, p *nexus.Project) {
-		flag(b, "root-path", "the folder of its source (default: this folder)", folders, func(path string) { p.RootPath = path })
-		p.RootPath, _ = filepath.Abs(".") // or else the store's default
+		rootPathFlag(b, "the folder of its source", p)
 	},
 	update: func(b *binder, u *nexus.ProjectUpdate) {
 		flag(b, "root-path", "the folder of its source", folders, func(path string) { u.RootPath = &path })
 	},
+}
+
+// rootPathFlag is the flag for the root path of a new project. It is kept as an absolute
+// path: commands run in many folders, and look there for the project's repository.
+func rootPathFlag(b *binder, usage string, p *nexus.Project) {
+	flag(b, "root-path", usage+" (default: this folder)", folders, func(path string) { p.RootPath = path })
+	if here, err := filepath.Abs("."); err == nil { // or else it is the store's default
+		p.RootPath = here
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -28,8 +27,7 @@ func (a *app) sessionStartCommand() *cobra.Command {
 	flag(b, "id", "its id (default: one is made)", words[string](), func(id string) { s.ID = id })
 	reference(b, "project", "the project it belongs to (default: the only one)", nexus.KindProject, func(id string) { s.ProjectID = id })
 	flag(b, "new-project", "name of a project to create with it", texts[string](), func(name string) { p.Name = name })
-	flag(b, "root-path", "with --new-project: the folder of its source (default: this folder)", folders, func(path string) { p.RootPath = path })
-	p.RootPath, _ = filepath.Abs(".") // or else the store's default
+	rootPathFlag(b, "with --new-project: the folder of its source", &p)
 	flag(b, "mode", "with --new-project: genesis (the default) or evolution", words[nexus.ProjectMode](), func(m nexus.ProjectMode) { p.Mode = m })
 	flag(b, "type", "interview, planning, execution (the default) or review", words[nexus.SessionType](), func(t nexus.SessionType) { s.Type = t })
 	flag(b, "data", "what it holds", documents, func(d nexus.JSON) { s.Data = d })

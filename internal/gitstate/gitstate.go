@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/seed-c8812374/nexus"
@@ -202,16 +201,19 @@ func (r *Repository) inTheWay(ctx context.Context, from, to string) (files []str
 	if err != nil {
 		return nil, err
 	}
-	for _, file := range added {
-		for path := file; path != "."; path = filepath.Dir(path) {
-			info, err := os.Lstat(filepath.Join(r.Top, path))
-			if err == nil && !info.IsDir() && !slices.Contains(removed, path) {
+	looked := make(map[string]bool)
+	for _, path := range removed {
+		looked[path] = true // it makes room
+	}
+	for _, path := range added {
+		for ; path != "." && !looked[path]; path = filepath.Dir(path) {
+			looked[path] = true
+			if info, err := os.Lstat(filepath.Join(r.Top, path)); err == nil && !info.IsDir() {
 				files = append(files, path)
 			}
 		}
 	}
-	slices.Sort(files)
-	return slices.Compact(files), nil
+	return files, nil
 }
 
 // differing returns the files that have been added (A) or removed (D) between two commits.
