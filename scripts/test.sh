@@ -5,10 +5,10 @@ set -uo pipefail
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
-go test -v "$@" 2>&1 | tee "$log" | grep --line-buffered -E '^(ok|FAIL|\?|panic:)[[:space:]]'
+go test -v "$@" 2>&1 | tee "$log" | grep -a --line-buffered -E '^(ok|FAIL|\?|panic:)[[:space:]]'
 status=${PIPESTATUS[0]}
 if [ "$status" -ne 0 ]; then
-	grep -vE '^(=== |[[:space:]]*--- (PASS|SKIP)|PASS$|ok[[:space:]]|\?[[:space:]]|[0-9/]+ [0-9:]+ (INFO|WARN))' "$log"
+	grep -avE '^(=== |[[:space:]]*--- (PASS|SKIP)|PASS$|ok[[:space:]]|\?[[:space:]]|[0-9/]+ [0-9:]+ (INFO|WARN))' "$log"
 fi
 # A fuzz function skips what is no input for it; that is no test left out.
 awk '
