@@ -114,11 +114,11 @@ type oldChange struct {
 // compactID goes through the changes of the rows with an id, and of what was deleted
 // with them.
 func (x *compaction) compactID(id string, kinds map[nexus.Kind][]oldChange) error {
-	for owner, kind := range map[nexus.Kind]nexus.Kind{nexus.KindTask: "attempt", nexus.KindSession: "session_entry"} {
-		if err := x.compactParts(kinds[kind], kinds[owner]); err != nil {
+	for _, p := range partKinds {
+		if err := x.compactParts(kinds[p.kind], kinds[p.owner]); err != nil {
 			return err
 		}
-		delete(kinds, kind)
+		delete(kinds, p.kind)
 	}
 	for kind, changes := range kinds {
 		if l := layouts[kind]; l != nil {

@@ -155,42 +155,6 @@ func (x *reinstatement) insert(kinds ...nexus.Kind) error {
 	})
 }
 
-// bringBackParts inserts what was deleted with a task or session: attempts, or the log.
-func (x *reinstatement) bringBackParts(kind nexus.Kind, id string) error {
-	switch kind {
-	case nexus.KindTask:
-		return x.bringBack(id, "attempt", bringBackAttempt)
-	case nexus.KindSession:
-		return x.bringBack(id, "session_entry", bringBackEntry)
-	default:
-		return nil
-	}
-}
-
-// bringBackReplaced does the same for rows that were deleted and made again under their
-// ids, which are there. Only a restore does: it is about all that was there then.
-func (x *reinstatement) bringBackReplaced() error {
-	const deleted = `SELECT DISTINCT id FROM history WHERE kind = $1 AND seq > $2 AND change = 'delete' ORDER BY id`
-	for _, kind := range []nexus.Kind{nexus.KindTask, nexus.KindSession} {
-		var replaced []string
-		err := x.conn.Query(x.ctx, deleted, []driver.Arg{driver.Text(kind), driver.Int(x.seq)}, func(r driver.Row) error {
-			if id := r.Arg(0).Text; x.wanted[kind][id] != nil {
-				replaced = append(replaced, id)
-			}
-			return nil
-		})
-		for _, id := range replaced {
-			if err == nil {
-				err = x.bringBackParts(kind, id)
-			}
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // lastRevision returns the highest revision at which the row was deleted.
 func (l *layout) lastRevision(ctx context.Context, c driver.Conn, id driver.Arg) (revision int64, err error) {
 	const sql = `
@@ -204,56 +168,6 @@ func (l *layout) lastRevision(ctx context.Context, c driver.Conn, id driver.Arg)
 		return nil
 	})
 	return revision, err
-}
-
-const (
-	// The attempt with the highest epoch stays when its task is deleted. Nobody holds
-	// a task that comes back.
-	bringBackAttempt = `
-		INSERT INTO task_attempts (
-			task_id, epoch, agent_id, claimed_us, lease_us, lease_until_us, process, progress, ended_us, outcome, reason, evidence)
-		SELECT
-			id, CAST(v1 AS BIGINT), v2, CAST(v3 AS BIGINT), CAST(v4 AS BIGINT), CAST(v5 AS BIGINT), v6, v7,
-			CAST(coalesce(v8, v3) AS BIGINT), coalesce(v9, 'released'),
-			CASE WHEN v8 IS NULL THEN 'its task was deleted' ELSE v10 END, v11
-		FROM history WHERE seq = $1
-		ON CONFLICT (epoch) DO UPDATE SET
-			task_id = excluded.task_id, process = excluded.process, progress = excluded.progress, reason = excluded.reason,
-			evidence = excluded.evidence
-		WHERE task_attempts.task_id IS NULL`
-
-	// A session that was made again may have an entry with that number: then it comes
-	// after all of them, with its time.
-	bringBackEntry = `
-		INSERT INTO session_log (session_id, number, at_us, kind, author, text)
-		SELECT
-			h.id,
-			CASE WHEN EXISTS (SELECT 1 FROM session_log l WHERE l.session_id = h.id AND l.number = CAST(h.v1 AS BIGINT))
-				THEN (SELECT max(l.number) + 1 FROM session_log l WHERE l.session_id = h.id)
-				ELSE CAST(h.v1 AS BIGINT) END,
-			CAST(h.v2 AS BIGINT), h.v3, h.v4, h.v5
-		FROM history h WHERE h.seq = $1 AND NOT EXISTS (
-			SELECT 1 FROM session_log l WHERE l.session_id = h.id AND l.at_us = CAST(h.v2 AS BIGINT) AND l.text = h.v5)`
-)
-
-// bringBack inserts the rows that were deleted with another.
-func (x *reinstatement) bringBack(id, kind, sql string) error {
-	const find = `
-		SELECT seq FROM history_rows WHERE id = $1 AND kind = $2 AND seq > $3
-		UNION ALL
-		SELECT seq FROM history WHERE seq > ` + indexedSince + ` AND kind = $2 AND id = $1
-		ORDER BY seq`
-	var found []driver.Arg
-	err := x.conn.Query(x.ctx, find, []driver.Arg{driver.Text(id), driver.Text(kind), driver.Int(x.seq)}, func(r driver.Row) error {
-		found = append(found, driver.Int(r.Int(0)))
-		return nil
-	})
-	for _, seq := range found {
-		if err == nil {
-			_, err = x.conn.Exec(x.ctx, sql, seq)
-		}
-	}
-	return err
 }
 
 func isWanted(_ rowKey, wanted image) bool { return wanted != nil }

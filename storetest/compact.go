@@ -20,6 +20,7 @@ var compactTests = map[string]timedTest{
 	"Undo":   testCompactUndo,
 	"Keys":   testCompactKeys,
 	"Moved":  testMoved,
+	"Parts":  testCompactParts,
 }
 
 // testCompactWalk makes random changes, deletes some checkpoints, and compacts, once or
@@ -323,4 +324,54 @@ func testCompactKeys(t *testing.T, db *store.DB, clock *Clock) {
 	must(t, err)
 	same(t, []int64{report.Keys, count()}, []int64{1, 1})
 	same(t, once("new"), true)
+}
+
+// testCompactParts restores what was deleted with a task and a session that have been made
+// again, and of whose deletion the compacted history says nothing: to go from how they
+// were to how they are is one change.
+func testCompactParts(t *testing.T, db *store.DB, clock *Clock) {
+	ctx := t.Context()
+	must(t, project(ctx, &db.Services, "p"))
+	task, session := nexus.Task{ID: "t", ProjectID: "p", Name: "n"}, nexus.Session{ID: "s", ProjectID: "p", Type: "planning"}
+	made := func() {
+		task, session := task, session
+		must(t, db.Tasks.Create(ctx, &task))
+		must(t, db.Sessions.Create(ctx, &session))
+	}
+	named := func(name string) {
+		_, err := db.Tasks.Update(ctx, "t", nexus.TaskUpdate{Name: &name})
+		must(t, err)
+		_, err = db.Sessions.Update(ctx, "s", nexus.SessionUpdate{Data: new(nexus.JSON(`"` + name + `"`))})
+		must(t, err)
+	}
+	made()
+	_, err := db.Agents.Register(ctx, nexus.Agent{ID: "a", Type: "coder"})
+	must(t, err)
+	claims, err := db.Tasks.Claim(ctx, nexus.ClaimRequest{AgentID: "a"})
+	must(t, err)
+	_, err = db.Tasks.Fail(ctx, "t", claims[0].Epoch, store.Failure{Reason: "no"})
+	must(t, err)
+	must(t, db.Sessions.Append(ctx, "s", &nexus.SessionEntry{Text: "said"}))
+	clock.Move(time.Hour)
+	p, err := db.Checkpoint(ctx, nexus.CheckpointRequest{ProjectID: "p"})
+	must(t, err)
+
+	named("changed")
+	must(t, db.Tasks.Delete(ctx, "t"))
+	must(t, db.Sessions.Delete(ctx, "s"))
+	made()
+	clock.Move(time.Hour)
+	_, err = db.Compact(ctx, nexus.CompactRequest{})
+	must(t, err)
+	_, err = db.Restore(ctx, p.ID, false)
+	must(t, err)
+
+	attempts, err := db.Tasks.Attempts(ctx, "t")
+	must(t, err)
+	same(t, len(attempts), 1)
+	same(t, attempts[0].Reason, "no")
+	entries, err := db.Sessions.Log(ctx, "s", nexus.SessionLogFilter{})
+	must(t, err)
+	same(t, len(entries), 1)
+	same(t, entries[0].Text, "said")
 }

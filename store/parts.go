@@ -1,0 +1,104 @@
+package store
+
+import (
+	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/store/driver"
+)
+
+// partKind is a sort of rows that are part of others, their owners. The history has them
+// only when they were deleted, with their owner.
+type partKind struct {
+	kind, owner nexus.Kind
+	bringBack   string // inserts again what a record of the history says was deleted
+}
+
+var partKinds = []partKind{
+	{kind: "attempt", owner: nexus.KindTask, bringBack: bringBackAttempt},
+	{kind: "session_entry", owner: nexus.KindSession, bringBack: bringBackEntry},
+}
+
+const (
+	// The attempt with the highest epoch stays when its task is deleted. Nobody holds
+	// a task that comes back.
+	bringBackAttempt = `
+		INSERT INTO task_attempts (
+			task_id, epoch, agent_id, claimed_us, lease_us, lease_until_us, process, progress, ended_us, outcome, reason, evidence)
+		SELECT
+			id, CAST(v1 AS BIGINT), v2, CAST(v3 AS BIGINT), CAST(v4 AS BIGINT), CAST(v5 AS BIGINT), v6, v7,
+			CAST(coalesce(v8, v3) AS BIGINT), coalesce(v9, 'released'),
+			CASE WHEN v8 IS NULL THEN 'its task was deleted' ELSE v10 END, v11
+		FROM history WHERE seq = $1
+		ON CONFLICT (epoch) DO UPDATE SET
+			task_id = excluded.task_id, process = excluded.process, progress = excluded.progress, reason = excluded.reason,
+			evidence = excluded.evidence
+		WHERE task_attempts.task_id IS NULL`
+
+	// A session that was made again may have an entry with that number: then it comes
+	// after all of them, with its time.
+	bringBackEntry = `
+		INSERT INTO session_log (session_id, number, at_us, kind, author, text)
+		SELECT
+			h.id,
+			CASE WHEN EXISTS (SELECT 1 FROM session_log l WHERE l.session_id = h.id AND l.number = CAST(h.v1 AS BIGINT))
+				THEN (SELECT max(l.number) + 1 FROM session_log l WHERE l.session_id = h.id)
+				ELSE CAST(h.v1 AS BIGINT) END,
+			CAST(h.v2 AS BIGINT), h.v3, h.v4, h.v5
+		FROM history h WHERE h.seq = $1 AND NOT EXISTS (
+			SELECT 1 FROM session_log l WHERE l.session_id = h.id AND l.at_us = CAST(h.v2 AS BIGINT) AND l.text = h.v5)`
+)
+
+// bringBackParts inserts what was deleted with a task or session: attempts, or the log.
+func (x *reinstatement) bringBackParts(owner nexus.Kind, id string) error {
+	for _, p := range partKinds {
+		if p.owner == owner {
+			return x.bringBack(id, p)
+		}
+	}
+	return nil
+}
+
+// bringBackReplaced does the same for rows that were deleted and made again under their
+// ids, which are there. Only a restore does: it is about all that was there then. That a
+// row was deleted is not in a compacted history; what was deleted with it is.
+func (x *reinstatement) bringBackReplaced() error {
+	const owners = `SELECT DISTINCT id FROM history WHERE kind = $1 AND seq > $2 ORDER BY id`
+	for _, p := range partKinds {
+		var replaced []string
+		err := x.conn.Query(x.ctx, owners, []driver.Arg{driver.Text(p.kind), driver.Int(x.seq)}, func(r driver.Row) error {
+			if id := r.Arg(0).Text; x.wanted[p.owner][id] != nil {
+				replaced = append(replaced, id)
+			}
+			return nil
+		})
+		for _, id := range replaced {
+			if err == nil {
+				err = x.bringBack(id, p)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bringBack inserts the rows that were deleted with another.
+func (x *reinstatement) bringBack(id string, p partKind) error {
+	const find = `
+		SELECT seq FROM history_rows WHERE id = $1 AND kind = $2 AND seq > $3
+		UNION ALL
+		SELECT seq FROM history WHERE seq > ` + indexedSince + ` AND kind = $2 AND id = $1
+		ORDER BY seq`
+	var found []driver.Arg
+	err := x.conn.Query(x.ctx, find, []driver.Arg{driver.Text(id), driver.Text(p.kind), driver.Int(x.seq)}, func(r driver.Row) error {
+		found = append(found, driver.Int(r.Int(0)))
+		return nil
+	})
+	for _, seq := range found {
+		if err == nil {
+			_, err = x.conn.Exec(x.ctx, p.bringBack, seq)
+		}
+	}
+	return err
+}
+
