@@ -61,7 +61,7 @@ func (x *reinstatement) bringBackParts(owner nexus.Kind, id string) error {
 // ids, which are there. Only a restore does: it is about all that was there then. That a
 // row was deleted is not in a compacted history; what was deleted with it is.
 func (x *reinstatement) bringBackReplaced() error {
-	const owners = `SELECT DISTINCT id FROM history WHERE kind = $1 AND seq > $2 ORDER BY id`
+	const owners = `SELECT DISTINCT id FROM history WHERE kind = $1 AND seq > $2 AND change = 'delete' ORDER BY id`
 	for _, p := range partKinds {
 		var replaced []string
 		err := x.conn.Query(x.ctx, owners, []driver.Arg{driver.Text(p.kind), driver.Int(x.seq)}, func(r driver.Row) error {
