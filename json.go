@@ -84,18 +84,34 @@ func decodePlainIDs(text string) (ids []string, ok bool) {
 	if len(text) < 4 || text[:2] != `["` || text[len(text)-2:] != `"]` {
 		return nil, false
 	}
-	ids = strings.Split(text[2:len(text)-2], `","`)
-	return ids, allPlain(ids)
+	text = text[2 : len(text)-2]
+	quotes := 0
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c == '"':
+			quotes++
+		case !isPlain(c):
+			return nil, false
+		}
+	}
+	if quotes == 0 {
+		return []string{text}, true
+	}
+	ids = strings.Split(text, `","`)
+	return ids, quotes == 2*(len(ids)-1) // there is none in an id
 }
 
 // allPlain reports whether JSON has all ids as they are, between quotes.
 func allPlain(ids []string) bool {
 	for _, id := range ids {
 		for i := range len(id) {
-			if c := id[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			if c := id[i]; c == '"' || !isPlain(c) {
 				return false
 			}
 		}
 	}
 	return true
 }
+
+// isPlain reports whether JSON has a character of ASCII, other than the quote, as it is.
+func isPlain(c byte) bool { return ' ' <= c && c < 0x7f && c != '\\' }

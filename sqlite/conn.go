@@ -3,15 +3,14 @@ package sqlite
 import (
 	"context"
 	"log/slog"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unsafe"
 
 	"zombiezen.com/go/sqlite"
 
 	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/internal/sqliterow"
 	"github.com/seed-c8812374/nexus/store/driver"
 )
 
@@ -47,9 +46,10 @@ type stmt struct {
 	kept    bool // for the next time
 	running bool // a Query is going through its rows
 
-	texts    []byte // of the row; they belong to whoever has read them
-	length   int    // of all texts of the row so far
-	expected int    // the same of the row before
+	values   sqliterow.Row // of the row
+	texts    []byte        // of the row; they belong to whoever has read them
+	length   int           // of all texts of the row so far
+	expected int           // the same of the row before
 }
 
 func (c *conn) Exec(ctx context.Context, sql string, args ...driver.Arg) (int64, error) {
@@ -102,6 +102,7 @@ func (c *conn) runWatched(ctx context.Context, sql string, args []driver.Arg, fn
 		}
 		if fn != nil {
 			s.nextRow()
+			s.values = sqliterow.Of(s.Stmt)
 			if err := fn(row{s}); err != nil {
 				return err
 			}
@@ -215,6 +216,7 @@ func (s *stmt) bind(args []driver.Arg) {
 func (c *conn) release(s *stmt) {
 	s.running, s.used, s.columns = false, true, nil
 	s.nextRow()
+	s.values = sqliterow.Row{}
 	_ = s.Reset()         // repeats the error of Step, which has been dealt with
 	_ = s.ClearBindings() // fails only when interrupted, which Step has seen
 	if !s.kept {
@@ -338,102 +340,4 @@ func (c *conn) close() error {
 	forgetStatements(c.stmts)
 	forgetStatements(c.own)
 	return classify(c.path, closeHandle(c.sq))
-}
-
-// row implements driver.Row.
-type row struct{ *stmt }
-
-func (r row) Int(column int) int64     { return r.ColumnInt64(column) }
-func (r row) Float(column int) float64 { return r.ColumnFloat(column) }
-func (r row) IsNull(column int) bool   { return r.ColumnType(column) == sqlite.TypeNull }
-
-// mostShared bounds the memory that the texts of a row share. Whoever keeps one of
-// them keeps the others as well, but never much for the sake of a little.
-const mostShared = 1024
-
-// Text allocates memory once for the texts of a row, and not once for each of them:
-// as much as the row before had.
-func (r row) Text(column int) string {
-	n := r.ColumnLen(column) // this makes it UTF-8, if the file is not
-	if n == 0 {
-		return ""
-	}
-	start := len(r.texts)
-	if n > cap(r.texts)-start {
-		r.stmt.texts, start = make([]byte, 0, max(n, min(r.expected, mostShared))), 0
-	}
-	text := r.texts[start : start+n]
-	r.ColumnBytes(column, text)
-	r.stmt.texts = r.texts[:start+n]
-	r.stmt.length += n
-	return unsafe.String(&text[0], n) // nobody writes there again
-}
-
-// nextRow leaves the texts of a row to whoever has read them.
-func (s *stmt) nextRow() {
-	if s.length > 0 {
-		s.texts, s.expected, s.length = nil, s.length, 0
-	}
-}
-
-// Columns asks a new statement for the names if this one has run before: SQLite
-// may have prepared it again for another schema, and zombiezen keeps the names of
-// the first time.
-func (r row) Columns() []string {
-	if r.columns != nil {
-		return r.columns
-	}
-	names := r.Stmt
-	if r.used {
-		if again, _, err := r.conn.sq.PrepareTransient(r.sql); err == nil {
-			defer func() { _ = again.Finalize() }()
-			names = again
-		}
-	}
-	r.stmt.columns = make([]string, r.ColumnCount())
-	for i := range r.columns {
-		r.columns[i] = names.ColumnName(i)
-	}
-	return r.columns
-}
-
-func (r row) Value(column int) any { return r.Arg(column).Value() }
-
-func (r row) Append(b []byte, column int) (driver.Arg, []byte) {
-	switch r.ColumnType(column) {
-	case sqlite.TypeNull:
-		return driver.Null(), b
-	case sqlite.TypeInteger:
-		return driver.Int(r.ColumnInt64(column)), b
-	case sqlite.TypeText:
-		return driver.Arg{Kind: driver.KindText}, r.appendBytes(b, column)
-	case sqlite.TypeBlob:
-		return driver.Arg{Kind: driver.KindBlob}, r.appendBytes(b, column)
-	default:
-		return driver.Float(r.ColumnFloat(column)), b
-	}
-}
-
-func (r row) appendBytes(b []byte, column int) []byte {
-	start, n := len(b), r.ColumnLen(column)
-	b = slices.Grow(b, n)[:start+n]
-	r.ColumnBytes(column, b[start:])
-	return b
-}
-
-func (r row) Arg(column int) driver.Arg {
-	switch r.ColumnType(column) {
-	case sqlite.TypeInteger:
-		return driver.Int(r.ColumnInt64(column))
-	case sqlite.TypeFloat:
-		return driver.Float(r.ColumnFloat(column))
-	case sqlite.TypeText:
-		return driver.Text(r.Text(column))
-	case sqlite.TypeBlob:
-		blob := make([]byte, r.ColumnLen(column))
-		r.ColumnBytes(column, blob)
-		return driver.Blob(blob)
-	default:
-		return driver.Null()
-	}
 }

@@ -101,4 +101,3 @@ func (x *reinstatement) bringBack(id string, p partKind) error {
 	}
 	return err
 }
-
