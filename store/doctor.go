@@ -163,6 +163,18 @@ var diagnoses = []diagnosis{
 		find: `SELECT id FROM tasks WHERE sub_feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM sub_features f WHERE f.id = tasks.sub_feature_id)`,
 		mend: []string{`UPDATE tasks SET sub_feature_id = NULL WHERE sub_feature_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM sub_features f WHERE f.id = tasks.sub_feature_id)`},
 	},
+	{
+		check: "places", message: "tasks are in a feature of another project",
+		find: `SELECT t.id FROM features f JOIN tasks t ON t.feature_id = f.id WHERE t.project_id <> f.project_id ORDER BY t.id`,
+		hint: "nexus task update ID --feature moves them to one of their own project",
+	},
+	{
+		check: "places", message: "tasks are in a sub-feature of another project",
+		find: `
+			SELECT t.id FROM features f JOIN sub_features s ON s.feature_id = f.id JOIN tasks t ON t.sub_feature_id = s.id
+			WHERE t.project_id <> f.project_id ORDER BY t.id`,
+		hint: "nexus task update ID --sub-feature moves them to one of their own project",
+	},
 	orphansOf(nexus.KindFeature, "project_id", nexus.KindProject),
 	orphansOf(nexus.KindSubFeature, "feature_id", nexus.KindFeature),
 	orphansOf(nexus.KindTask, "project_id", nexus.KindProject),

@@ -33,9 +33,7 @@ var features = table[nexus.Feature, nexus.FeatureFilter, nexus.FeatureUpdate]{
 	parents: []parent[nexus.Feature]{
 		{nexus.KindProject, func(f *nexus.Feature) string { return f.ProjectID }},
 	},
-	children: []child{
-		{nexus.KindTask, "feature_id"},
-	},
+	children: `SELECT id FROM tasks WHERE feature_id = $1 ORDER BY id LIMIT 4`,
 
 	id:       func(f *nexus.Feature) *string { return &f.ID },
 	revision: func(f *nexus.Feature) *int64 { return &f.Revision },

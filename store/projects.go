@@ -34,6 +34,12 @@ var projects = table[nexus.Project, nexus.ProjectFilter, nexus.ProjectUpdate]{
 	touched: "updated_at",
 
 	deleting: projectDeleting,
+	children: `
+		SELECT t.id FROM features f JOIN tasks t ON t.feature_id = f.id WHERE f.project_id = $1 AND t.project_id <> $1
+		UNION
+		SELECT t.id FROM features f JOIN sub_features s ON s.feature_id = f.id JOIN tasks t ON t.sub_feature_id = s.id
+		WHERE f.project_id = $1 AND t.project_id <> $1
+		ORDER BY 1 LIMIT 4`,
 
 	id:       func(p *nexus.Project) *string { return &p.ID },
 	revision: func(p *nexus.Project) *int64 { return &p.Revision },

@@ -16,7 +16,8 @@ import (
 // store a task before the one that it depends on.
 type settlement struct {
 	depending []newDependencies
-	deleted   []string // tasks that were deleted
+	placed    map[placement]string // with a task that it is of
+	deleted   []string             // tasks that were deleted
 	operation operation
 }
 
@@ -30,6 +31,7 @@ type newDependencies struct {
 
 // taskChanged is a hook of the table of tasks; before is nil when after is new.
 func taskChanged(s *settlement, before, after *nexus.Task) {
+	s.place(before, after)
 	var had []string
 	if before != nil {
 		had = before.DependsOn
@@ -66,6 +68,9 @@ func (s *settlement) check(ctx context.Context, c driver.Conn) error {
 		if err := checkDeleted(ctx, c, id); err != nil {
 			return err
 		}
+	}
+	if err := s.checkPlaces(ctx, c); err != nil {
+		return err
 	}
 	var inCycles []string // perhaps
 	for _, d := range s.depending {
@@ -110,13 +115,9 @@ func checkDeleted(ctx context.Context, c driver.Conn, id string) error {
 	if err != nil || len(dependents) == 0 {
 		return err
 	}
-	if len(dependents) > 3 {
-		dependents = append(dependents[:3], "others")
-	}
 	return &nexus.Error{
-		Code: nexus.CodeInUse, Kind: nexus.KindTask, ID: id,
-		Message: fmt.Sprintf("depended on by %s", strings.Join(dependents, ", ")),
-		Hint:    "skip it instead, or remove these dependencies first; nothing was changed",
+		Code: nexus.CodeInUse, Kind: nexus.KindTask, ID: id, Message: "depended on by " + some(dependents),
+		Hint: "skip it instead, or remove these dependencies first; nothing was changed",
 	}
 }
 

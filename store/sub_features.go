@@ -29,9 +29,7 @@ var subFeatures = table[nexus.SubFeature, nexus.SubFeatureFilter, nexus.SubFeatu
 	parents: []parent[nexus.SubFeature]{
 		{nexus.KindFeature, func(s *nexus.SubFeature) string { return s.FeatureID }},
 	},
-	children: []child{
-		{nexus.KindTask, "sub_feature_id"},
-	},
+	children: `SELECT id FROM tasks WHERE sub_feature_id = $1 ORDER BY id LIMIT 4`,
 
 	id:       func(s *nexus.SubFeature) *string { return &s.ID },
 	revision: func(s *nexus.SubFeature) *int64 { return &s.Revision },

@@ -23,9 +23,10 @@ type table[E, F, U any] struct {
 	touched string      // the column that every update sets, if there is one
 
 	// parents are the rows that this one refers to, for naming the one that is
-	// missing; children count what refers to this one.
+	// missing; children selects some tasks that refer to this one, and keep it from
+	// being deleted.
 	parents  []parent[E]
-	children []child
+	children string
 
 	id       func(*E) *string
 	revision func(*E) *int64
@@ -62,13 +63,6 @@ func (t *table[E, F, U]) changed(end *settlement, before, after *E) {
 type parent[E any] struct {
 	kind nexus.Kind
 	id   func(*E) string
-}
-
-// child is a table whose column holds ids of this one, and keeps it from being
-// deleted.
-type child struct {
-	kind   nexus.Kind
-	column string
 }
 
 // prepared fills in the statements.
@@ -356,22 +350,25 @@ func (t *table[E, F, U]) inUse(ctx context.Context, run runner, id string) error
 		Code: nexus.CodeInUse, Kind: t.kind, ID: id,
 		Message: "other rows refer to it", Hint: "change or delete those first; nothing was changed",
 	}
+	if t.children == "" {
+		return refused
+	}
 	_ = run.read(ctx, func(c driver.Conn) error { // without it the message says less
-		for _, child := range t.children {
-			sql := "SELECT count(*) FROM " + child.kind.Table() + " WHERE " + child.column + " = $1"
-			err := c.Query(ctx, sql, []driver.Arg{driver.Text(id)}, func(r driver.Row) error {
-				if n := r.Int(0); n > 0 {
-					refused.Message = fmt.Sprintf("%d %s refer to it", n, child.kind.Table())
-				}
-				return nil
-			})
-			if err != nil {
-				return err
-			}
+		tasks, err := ids(ctx, c, t.children, id)
+		if err == nil && len(tasks) > 0 {
+			refused.Message = "tasks refer to it: " + some(tasks)
 		}
-		return nil
+		return err
 	})
 	return refused
+}
+
+// some names three ids at most. Who asks the database for them asks for one more.
+func some(ids []string) string {
+	if len(ids) > 3 {
+		ids = append(ids[:3:3], "others")
+	}
+	return strings.Join(ids, ", ")
 }
 
 // orderColumn returns the column with a name that a list may be ordered by.

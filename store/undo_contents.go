@@ -7,6 +7,12 @@ import (
 	"github.com/seed-c8812374/nexus/store/driver"
 )
 
+// child is a column that holds ids of another table.
+type child struct {
+	kind   nexus.Kind
+	column string
+}
+
 // contained is what refers to a row, and goes with it or keeps it from going.
 var contained = map[nexus.Kind][]child{
 	nexus.KindProject: {

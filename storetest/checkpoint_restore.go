@@ -105,37 +105,28 @@ func testCheckpointReferred(t *testing.T, db *store.DB, clock *Clock) {
 	id := k.checkpoint("p1")
 	must(t, db.Features.Create(k.ctx, &nexus.Feature{ID: "p1-f3", ProjectID: "p1", Name: "f3"}))
 	must(t, db.Tasks.Create(k.ctx, &nexus.Task{ID: "p1-t4", ProjectID: "p1", Name: "t4"}))
-	none, feature := []string{}, "p1-f3"
-	for name, update := range map[string][2]nexus.TaskUpdate{
-		"a feature":    {{FeatureID: &feature}, {FeatureID: new("p2-f1")}},
-		"a dependency": {{DependsOn: &[]string{"p1-t4"}}, {DependsOn: &none}},
-	} {
-		_, err := db.Tasks.Update(k.ctx, "p2-t1", nexus.TaskUpdate{SubFeatureID: new("")})
-		must(t, err)
-		_, err = db.Tasks.Update(k.ctx, "p2-t1", update[0])
-		must(t, err)
+	const change = "UPDATE tasks SET feature_id = $1, sub_feature_id = NULL, depends_on = $2 WHERE id = 'p2-t1'"
+	for name, refers := range map[string][2]string{"a feature": {"p1-f3", "[]"}, "a dependency": {"p2-f1", `["p1-t4"]`}} {
+		exec(t, db, change, refers[0], refers[1])
 		mine, others := k.rows("p1"), k.rows("p2")
 		for _, dry := range []bool{true, false} {
-			_, err = db.Restore(k.ctx, id, dry)
-			if nexus.CodeOf(err) != nexus.CodeInUse {
+			if _, err := db.Restore(k.ctx, id, dry); nexus.CodeOf(err) != nexus.CodeInUse {
 				t.Errorf("%s, dry run %v: %v", name, dry, err)
 			}
 		}
 		same(t, k.rows("p1"), mine)
 		same(t, k.rows("p2"), others)
-		_, err = db.Tasks.Update(k.ctx, "p2-t1", update[1])
-		must(t, err)
+		exec(t, db, change, "p2-f1", "[]")
 	}
 	report := k.restore(id)
 
 	// What comes back refers to what another project has deleted.
-	_, err := db.Tasks.Update(k.ctx, "p1-t1", nexus.TaskUpdate{FeatureID: new("p2-f2"), SubFeatureID: new("")})
-	must(t, err)
+	exec(t, db, "UPDATE tasks SET feature_id = 'p2-f2', sub_feature_id = NULL WHERE id = 'p1-t1'")
 	id = k.checkpoint("p1")
 	k.restore(report.CheckpointID)
 	must(t, db.Features.Delete(k.ctx, "p2-f2"))
 	mine := k.rows("p1")
-	_, err = db.Restore(k.ctx, id, false)
+	_, err := db.Restore(k.ctx, id, false)
 	same(t, nexus.CodeOf(err), nexus.CodeReference)
 	if strings.Contains(err.Error(), "sqlite") || strings.Contains(err.Error(), "FOREIGN") {
 		t.Errorf("%v", err)

@@ -199,11 +199,13 @@ func seed(t *testing.T, db *store.DB, kind nexus.Kind) {
 	must(t, db.Features.CreateMany(t.Context(), []*nexus.Feature{
 		{ID: "f1", ProjectID: "p1", Name: "f"},
 		{ID: "f2", ProjectID: "p2", Name: "f"},
+		{ID: "f3", ProjectID: "p2", Name: "f"},
 	}))
 	if kind == nexus.KindTask {
 		must(t, db.SubFeatures.CreateMany(t.Context(), []*nexus.SubFeature{
 			{ID: "u1", FeatureID: "f1", Name: "u"},
 			{ID: "u2", FeatureID: "f2", Name: "u"},
+			{ID: "u3", FeatureID: "f3", Name: "u"},
 		}))
 	}
 }

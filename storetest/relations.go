@@ -17,6 +17,7 @@ var relationTests = map[string]test{
 	"Nobody":     testLoadNobody,
 	"Cascade":    testCascade,
 	"InUse":      testInUse,
+	"Places":     testPlaces,
 }
 
 // tree stores a project of every kind of row with an id that begins with prefix,
@@ -220,15 +221,16 @@ func testInUse(t *testing.T, db *store.DB) {
 		if e.Kind != kind || e.ID == "" || e.Hint == "" {
 			t.Errorf("the refusal lacks its subject or a hint: %+v", e)
 		}
-		same(t, e.Message, "1 tasks refer to it")
+		same(t, e.Message, "tasks refer to it: a-t0")
 	}
 	same(t, counted(t, db), before)
 
-	// A row of another project may refer into this one; that one is not torn
-	// apart.
+	// Another program may let a row of another project refer into this one; that
+	// one is not torn apart.
 	_, err := db.Tasks.Update(ctx, "b-tx", nexus.TaskUpdate{FeatureID: new("a-f1")})
-	must(t, err)
-	refused(t, db.Projects.Delete(ctx, "a-p"), nexus.CodeInUse)
+	refused(t, err, nexus.CodeInvalid)
+	exec(t, db, "UPDATE tasks SET feature_id = 'a-f1' WHERE id = 'b-tx'")
+	same(t, refused(t, db.Projects.Delete(ctx, "a-p"), nexus.CodeInUse).Message, "tasks refer to it: b-tx")
 	same(t, counted(t, db), before)
 
 	// In a transaction the refusal leaves what came before it.
@@ -240,4 +242,46 @@ func testInUse(t *testing.T, db *store.DB) {
 	}))
 	_, err = db.Projects.Get(ctx, "a-p")
 	refused(t, err, nexus.CodeNotFound)
+}
+
+// testPlaces: a task is in a feature and sub-feature of its own project. What another
+// program has done otherwise is found, is in nobody's way, and can be put right.
+func testPlaces(t *testing.T, db *store.DB) {
+	ctx := t.Context()
+	tree(t, db, "a-")
+	tree(t, db, "b-")
+	before := counted(t, db)
+	for field, update := range map[string]nexus.TaskUpdate{
+		"feature_id": {FeatureID: new("b-f0")}, "sub_feature_id": {FeatureID: new(""), SubFeatureID: new("b-u0")},
+	} {
+		task := nexus.Task{ID: "new", ProjectID: "a-p", Name: "n"}
+		update.Apply(&task, now)
+		_, upsertErr := db.Tasks.Upsert(ctx, with(task, "new"))
+		_, updateErr := db.Tasks.Update(ctx, "a-t0", update)
+		for id, err := range map[string]error{
+			"new": db.Tasks.CreateMany(ctx, []*nexus.Task{{ID: "first", ProjectID: "b-p", FeatureID: "b-f0", Name: "n"}, with(task, "new")}),
+			"":    upsertErr, "a-t0": updateErr,
+		} {
+			e := refused(t, err, nexus.CodeInvalid)
+			if id != "" {
+				same(t, e.ID, id)
+			}
+			same(t, e.Problems[0].Field, field)
+		}
+	}
+	same(t, counted(t, db), before)
+	_, err := db.Tasks.Update(ctx, "a-t0", nexus.TaskUpdate{FeatureID: new("a-f1"), SubFeatureID: new("a-u1")})
+	must(t, err)
+
+	exec(t, db, "UPDATE tasks SET feature_id = 'b-f0', sub_feature_id = 'b-u1' WHERE id = 'a-t0'")
+	list, err := db.Diagnose(ctx)
+	must(t, err)
+	same(t, found(list), []string{"places 1: a-t0", "places 1: a-t0"})
+	_, err = db.Tasks.Update(ctx, "a-t0", nexus.TaskUpdate{Name: new("another"), SubFeatureID: new("a-u0")})
+	must(t, err)
+	_, err = db.Tasks.Update(ctx, "a-t0", nexus.TaskUpdate{FeatureID: new("a-f0")})
+	must(t, err)
+	list, err = db.Diagnose(ctx)
+	must(t, err)
+	same(t, len(list), 0)
 }

@@ -28,7 +28,7 @@ var tasks = entity[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
 		Metadata: `{ "b" : [1, 2.50, "<&>"], "a":null }`, PlanKey: "key/1", Revision: 1,
 	},
 	other: nexus.Task{
-		ProjectID: "p1", FeatureID: "f1", SubFeatureID: "u1", Name: "other", Description: "d",
+		ProjectID: "p2", FeatureID: "f3", SubFeatureID: "u3", Name: "other", Description: "d",
 		Status: nexus.TaskBlocked, Size: nexus.SizeSmall, Priority: nexus.PriorityLow,
 		AssignedAgent: "agent 8", WorktreePath: "/other", BranchName: "other", DependsOn: []string{"t-3"},
 		BlockedBy: "b", QAIterations: 5, MaxIterations: 6, MaxAttempts: 11, FailedAttempts: 12, EstimatedMinutes: 7, ActualMinutes: 8,
@@ -55,8 +55,8 @@ var tasks = entity[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
 			t.PlanKey = string(rune('a' + i/10))
 		}
 		t.ProjectID = []string{"p1", "p2"}[i%2]
-		t.FeatureID = []string{"", "f1", "f2"}[i%3]
-		t.SubFeatureID = []string{"", "u1", "u2", ""}[i%4]
+		t.FeatureID = [][]string{{"", "f1", "f1"}, {"f2", "", "f3"}}[i%2][i%3]
+		t.SubFeatureID = [][]string{{"", "u1"}, {"u2", "u3"}}[i%2][i/2%2]
 		t.Name = []string{"b", "a", "B", "ä", "ab"}[i%5]
 		t.Status = nexus.TaskStatuses()[i%3]
 		t.Priority = nexus.TaskPriorities()[i%4]
@@ -80,11 +80,11 @@ var tasks = entity[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
 		{nexus.TaskFilter{AssignedAgent: "a"}, func(t *nexus.Task) bool { return t.AssignedAgent == "a" }},
 		{
 			nexus.TaskFilter{
-				ProjectID: "p2", FeatureID: "f1", Status: nexus.TaskStatuses()[1:2],
+				ProjectID: "p2", FeatureID: "f2", Status: nexus.TaskStatuses()[1:2],
 				Priority: []nexus.TaskPriority{nexus.PriorityHigh, nexus.PriorityLow},
 			},
 			func(t *nexus.Task) bool {
-				return t.ProjectID == "p2" && t.FeatureID == "f1" && t.Status == nexus.TaskStatuses()[1] &&
+				return t.ProjectID == "p2" && t.FeatureID == "f2" && t.Status == nexus.TaskStatuses()[1] &&
 					(t.Priority == nexus.PriorityHigh || t.Priority == nexus.PriorityLow)
 			},
 		},
