@@ -41,7 +41,7 @@ type Recovery struct {
 	Silent []string `json:"silent,omitempty"`
 	// MendedLeases counts leases from a clock that was ahead; they now end as
 	// long from now as they are.
-	MendedLeases int `json:"mended_leases,omitempty"`
+	MendedLeases int `json:"mended_leases"`
 }
 
 // Empty reports whether nothing had to be done.

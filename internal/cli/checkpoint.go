@@ -49,7 +49,7 @@ var checkpointEntity = entity[nexus.Checkpoint, nexus.CheckpointFilter, nexus.Ch
 	},
 	filters: func(b *binder, f *nexus.CheckpointFilter) {
 		existing(b, "project", "of this project", nexus.KindProject, func(id string) { f.ProjectID = id })
-		flag(b, "reason", "with this reason", words[string](), func(v string) { f.Reason = v })
+		flag(b, "reason", "with this reason", choice[string](), func(v string) { f.Reason = v })
 	},
 
 	header: []string{"ID", "CREATED", "REASON", "PROJECT", "NAME"},

@@ -31,8 +31,8 @@ None are, unless you say so.`,
 	}
 	b := &binder{app: a, flags: cmd.Flags()}
 	existing(b, "project", "the project (default: the only one)", nexus.KindProject, func(id string) { project = id })
-	flag(b, "on", "make checkpoints then", lists[string](), func(list []string) { update.On = list })
-	flag(b, "off", "do not make checkpoints then", lists[string](), func(list []string) { update.Off = list })
+	flag(b, "on", "make checkpoints then", choices[string](), func(list []string) { update.On = list })
+	flag(b, "off", "do not make checkpoints then", choices[string](), func(list []string) { update.Off = list })
 	flag(b, "every-minutes", "make one every so many minutes in which something changes; 0 is never", numbers[int](),
 		func(n int) { update.EveryMinutes = &n })
 	flag(b, "every-tasks", "make one whenever so many tasks are completed; 0 is never", numbers[int](), func(n int) { update.EveryTasks = &n })

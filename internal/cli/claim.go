@@ -163,7 +163,7 @@ type held struct {
 // heldFlags gives a command the flags that say by which right it acts.
 func (a *app) heldFlags(cmd *cobra.Command, force bool) *held {
 	h := &held{app: a}
-	cmd.Flags().Int64Var(&h.epoch, "epoch", 0, "the `number` that claim printed (default: $"+envEpoch+", if the id is from the environment too)")
+	cmd.Flags().Int64Var(&h.epoch, "epoch", 0, "the `number` that claim printed (default: $"+envEpoch+", if the task is $"+envTask+")")
 	if force {
 		cmd.Flags().BoolVar(&h.force, "force", false, "for people: take the task from whoever holds it")
 	}
@@ -188,11 +188,15 @@ func (h *held) given(cmd *cobra.Command, args []string) (id string, epoch int64,
 	case cmd.Flags().Changed("epoch") && h.force:
 		return "", 0, usage(cmd, errors.New("--force and --epoch exclude each other"))
 	}
+	id = h.app.Getenv(envTask)
+	mine := len(args) == 0 || args[0] == id
 	if len(args) > 0 {
 		id = args[0]
-	} else if id = h.app.Getenv(envTask); id == "" {
+	}
+	if id == "" {
 		return "", 0, usage(cmd, errors.New("give one id, or the beginning of one"))
-	} else if epoch == 0 {
+	}
+	if mine && epoch == 0 {
 		if _, err := fmt.Sscan(h.app.Getenv(envEpoch), &epoch); err != nil && h.app.Getenv(envEpoch) != "" {
 			return "", 0, usage(cmd, fmt.Errorf("$%s is %q, not a number", envEpoch, h.app.Getenv(envEpoch)))
 		}

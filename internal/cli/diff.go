@@ -31,7 +31,7 @@ The exit code is 0 whether or not they differ. Metrics and signs of life are not
 			"  nexus diff 4711..4800 --json",
 	}
 	b := &binder{app: a, flags: cmd.Flags()}
-	flag(b, "project", "of this project, also of one that has been deleted since", words[string](), func(s string) { project = s })
+	flag(b, "project", "of this project, also of one that has been deleted since", choice[string](), func(s string) { project = s })
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		d := difference{Changes: []nexus.Change{}}
 		err := a.withDB(cmd.Context(), func(db *store.DB) (err error) {

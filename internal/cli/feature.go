@@ -54,9 +54,9 @@ var featureEntity = entity[nexus.Feature, nexus.FeatureFilter, nexus.FeatureUpda
 	},
 	filters: func(b *binder, f *nexus.FeatureFilter) {
 		existing(b, "project", "of this project", nexus.KindProject, func(id string) { f.ProjectID = id })
-		flag(b, "status", "in one of these", lists[nexus.FeatureStatus](), func(v []nexus.FeatureStatus) { f.Status = v })
-		flag(b, "priority", "of one of these", lists[nexus.FeaturePriority](), func(v []nexus.FeaturePriority) { f.Priority = v })
-		flag(b, "plan-key", "with this name in plan documents", words[string](), func(v string) { f.PlanKey = v })
+		flag(b, "status", "in one of these", choices[nexus.FeatureStatus](), func(v []nexus.FeatureStatus) { f.Status = v })
+		flag(b, "priority", "of one of these", choices[nexus.FeaturePriority](), func(v []nexus.FeaturePriority) { f.Priority = v })
+		flag(b, "plan-key", "with this name in plan documents", choice[string](), func(v string) { f.PlanKey = v })
 	},
 
 	header: []string{"ID", "STATUS", "PRIORITY", "PROJECT", "NAME"},

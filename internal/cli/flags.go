@@ -135,7 +135,7 @@ func (f *filled) Type() string   { return "text" }
 
 func (f *filled) Set(text string) error {
 	if text == "" {
-		return errors.New("it cannot be empty")
+		return errEmpty
 	}
 	*f = filled(text)
 	return nil
@@ -212,10 +212,39 @@ func lists[S ~string]() kindOf[[]S] {
 	}}
 }
 
+// choice is a word by which something is chosen, and choices are several: none would choose
+// everything, which nobody means who gives the flag.
+func choice[S ~string]() kindOf[S] { return notEmpty(words[S](), func(s S) bool { return s != "" }) }
+
+func choices[S ~string]() kindOf[[]S] {
+	return notEmpty(lists[S](), func(list []S) bool { return len(list) > 0 })
+}
+
+func notEmpty[T any](k kindOf[T], ok func(T) bool) kindOf[T] {
+	return kindOf[T]{k.name, func(a *app, s string) (T, error) {
+		v, err := k.parse(a, s)
+		if err == nil && !ok(v) {
+			err = errEmpty
+		}
+		return v, err
+	}}
+}
+
+var errEmpty = errors.New("it cannot be empty")
+
 // reference defines a flag that holds the beginning of an id. An id that does
 // not exist stays as it is; the store says what is wrong with it.
 func reference(b *binder, name, usage string, kind nexus.Kind, set func(string)) {
-	flag(b, name, usage, kindOf[string]{"id", words[string]().parse}, func(prefix string) {
+	b.reference(name, usage, kind, words[string](), set)
+}
+
+// chosen is a reference by which something is chosen; see choice.
+func chosen(b *binder, name, usage string, kind nexus.Kind, set func(string)) {
+	b.reference(name, usage, kind, choice[string](), set)
+}
+
+func (b *binder) reference(name, usage string, kind nexus.Kind, k kindOf[string], set func(string)) {
+	flag(b, name, usage, kindOf[string]{"id", k.parse}, func(prefix string) {
 		b.pending = append(b.pending, func(ctx context.Context, db *store.Services) error {
 			id, err := complete(ctx, db, kind, prefix)
 			set(id)
@@ -227,7 +256,7 @@ func reference(b *binder, name, usage string, kind nexus.Kind, set func(string))
 // existing is a reference to what must exist: a filter by what does not would
 // choose nothing, and nobody would notice the slip.
 func existing(b *binder, name, usage string, kind nexus.Kind, set func(string)) {
-	flag(b, name, usage, kindOf[string]{"id", words[string]().parse}, func(prefix string) {
+	flag(b, name, usage, kindOf[string]{"id", choice[string]().parse}, func(prefix string) {
 		b.pending = append(b.pending, func(ctx context.Context, db *store.Services) error {
 			id, err := resolverOf(db, kind)(ctx, prefix)
 			set(id)

@@ -32,9 +32,9 @@ Metrics and signs of life are not in the history. docs/history.md has more.`,
 	flags := cmd.Flags()
 	b := &binder{app: a, flags: flags}
 	existing(b, "project", "of this project", nexus.KindProject, func(id string) { filter.ProjectID = id })
-	flag(b, "actor", "made by this agent or person", words[string](), func(s string) { filter.Actor = s })
+	flag(b, "actor", "made by this agent or person", choice[string](), func(s string) { filter.Actor = s })
 	flag(b, "operation", "of the operation with this number", positions, func(n int64) { filter.Operation = n })
-	flag(b, "name", "of operations with this name, such as claim or 'task update'", words[string](), func(s string) { filter.Name = s })
+	flag(b, "name", "of operations with this name, such as claim or 'task update'", choice[string](), func(s string) { filter.Name = s })
 	flag(b, "since", "made then or later: a time, or how long ago", pasts, func(t time.Time) { filter.Since = t })
 	flag(b, "after", "with higher numbers", numbers[int64](), func(n int64) { filter.After = n })
 	flag(b, "before", "with lower numbers", positions, func(n int64) { filter.Before = n })

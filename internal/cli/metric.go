@@ -60,9 +60,9 @@ var metricEntity = entity[nexus.Metric, nexus.MetricFilter, nexus.MetricUpdate]{
 	},
 	filters: func(b *binder, f *nexus.MetricFilter) {
 		existing(b, "project", "of this project", nexus.KindProject, func(id string) { f.ProjectID = id })
-		reference(b, "agent", "of this agent", nexus.KindAgent, func(id string) { f.AgentID = id })
-		reference(b, "task", "of this task", nexus.KindTask, func(id string) { f.TaskID = id })
-		flag(b, "type", "of this type", words[string](), func(v string) { f.Type = v })
+		chosen(b, "agent", "of this agent", nexus.KindAgent, func(id string) { f.AgentID = id })
+		chosen(b, "task", "of this task", nexus.KindTask, func(id string) { f.TaskID = id })
+		flag(b, "type", "of this type", choice[string](), func(v string) { f.Type = v })
 		flag(b, "since", "measured then or later: a time, or how long ago", pasts, func(v time.Time) { f.Since = v })
 		flag(b, "until", "measured before then", pasts, func(v time.Time) { f.Until = v })
 	},

@@ -45,8 +45,8 @@ Everything that is wrong is reported at once, with line and column.`,
 	a.keyFlag(cmd)
 	b := &binder{app: a, flags: cmd.Flags()}
 	existing(b, "project", "the project of those that name none", nexus.KindProject, func(id string) { d.project = id })
-	reference(b, "agent", "the agent of those that name none", nexus.KindAgent, func(id string) { d.agent = id })
-	reference(b, "task", "the task of those that name none", nexus.KindTask, func(id string) { d.task = id })
+	chosen(b, "agent", "the agent of those that name none", nexus.KindAgent, func(id string) { d.agent = id })
+	chosen(b, "task", "the task of those that name none", nexus.KindTask, func(id string) { d.task = id })
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		name := "-"
 		if len(args) > 0 {

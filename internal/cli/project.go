@@ -59,9 +59,9 @@ var projectEntity = entity[nexus.Project, nexus.ProjectFilter, nexus.ProjectUpda
 			func(u *nexus.ProjectUpdate) **string { return &u.PlanKey }),
 	},
 	filters: func(b *binder, f *nexus.ProjectFilter) {
-		flag(b, "status", "in one of these", lists[nexus.ProjectStatus](), func(v []nexus.ProjectStatus) { f.Status = v })
-		flag(b, "mode", "of this mode", words[nexus.ProjectMode](), func(v nexus.ProjectMode) { f.Mode = v })
-		flag(b, "plan-key", "with this name in plan documents", words[string](), func(v string) { f.PlanKey = v })
+		flag(b, "status", "in one of these", choices[nexus.ProjectStatus](), func(v []nexus.ProjectStatus) { f.Status = v })
+		flag(b, "mode", "of this mode", choice[nexus.ProjectMode](), func(v nexus.ProjectMode) { f.Mode = v })
+		flag(b, "plan-key", "with this name in plan documents", choice[string](), func(v string) { f.PlanKey = v })
 	},
 
 	header: []string{"ID", "STATUS", "MODE", "UPDATED", "NAME"},

@@ -17,8 +17,8 @@ func readyFlags(b *binder, f *nexus.ReadyFilter) {
 	existing(b, "project", "of this project", nexus.KindProject, func(id string) { f.ProjectID = id })
 	existing(b, "feature", "of this feature", nexus.KindFeature, func(id string) { f.FeatureID = id })
 	existing(b, "sub-feature", "of this sub-feature", nexus.KindSubFeature, func(id string) { f.SubFeatureID = id })
-	flag(b, "priority", "of one of these", lists[nexus.TaskPriority](), func(v []nexus.TaskPriority) { f.Priority = v })
-	flag(b, "size", "of one of these", lists[nexus.TaskSize](), func(v []nexus.TaskSize) { f.Size = v })
+	flag(b, "priority", "of one of these", choices[nexus.TaskPriority](), func(v []nexus.TaskPriority) { f.Priority = v })
+	flag(b, "size", "of one of these", choices[nexus.TaskSize](), func(v []nexus.TaskSize) { f.Size = v })
 }
 
 func (a *app) readyCommand() *cobra.Command {

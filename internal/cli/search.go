@@ -31,7 +31,7 @@ difference.`,
 	}
 	b := &binder{app: a, flags: cmd.Flags()}
 	existing(b, "project", "only of this project", nexus.KindProject, func(id string) { r.ProjectID = id })
-	flag(b, "kind", "of one of these kinds: project, feature, sub_feature, task, requirement, session", lists[nexus.Kind](), func(kinds []nexus.Kind) {
+	flag(b, "kind", "of one of these kinds: project, feature, sub_feature, task, requirement, session", choices[nexus.Kind](), func(kinds []nexus.Kind) {
 		r.Kinds = kinds
 		for i, kind := range kinds {
 			if kind == "subfeature" { // as the command is called

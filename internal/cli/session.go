@@ -43,8 +43,8 @@ var sessionEntity = entity[nexus.Session, nexus.SessionFilter, nexus.SessionUpda
 	},
 	filters: func(b *binder, f *nexus.SessionFilter) {
 		existing(b, "project", "of this project", nexus.KindProject, func(id string) { f.ProjectID = id })
-		flag(b, "type", "of one of these", lists[nexus.SessionType](), func(v []nexus.SessionType) { f.Type = v })
-		flag(b, "status", "in one of these", lists[nexus.SessionStatus](), func(v []nexus.SessionStatus) { f.Status = v })
+		flag(b, "type", "of one of these", choices[nexus.SessionType](), func(v []nexus.SessionType) { f.Type = v })
+		flag(b, "status", "in one of these", choices[nexus.SessionStatus](), func(v []nexus.SessionStatus) { f.Status = v })
 	},
 
 	header: []string{"ID", "TYPE", "STATUS", "STARTED", "PROJECT"},

@@ -25,7 +25,7 @@ func (a *app) sessionStartCommand() *cobra.Command {
 	a.keyFlag(cmd)
 	b := &binder{app: a, flags: cmd.Flags()}
 	flag(b, "id", "its id (default: one is made)", words[string](), func(id string) { s.ID = id })
-	reference(b, "project", "the project it belongs to (default: the only one)", nexus.KindProject, func(id string) { s.ProjectID = id })
+	chosen(b, "project", "the project it belongs to (default: the only one)", nexus.KindProject, func(id string) { s.ProjectID = id })
 	flag(b, "new-project", "name of a project to create with it", texts[string](), func(name string) { p.Name = name })
 	rootPathFlag(b, "with --new-project: the folder of its source", &p)
 	flag(b, "mode", "with --new-project: genesis (the default) or evolution", words[nexus.ProjectMode](), func(m nexus.ProjectMode) { p.Mode = m })
@@ -107,7 +107,7 @@ func (a *app) sessionResumeCommand() *cobra.Command {
 	a.keyFlag(cmd)
 	b := &binder{app: a, flags: cmd.Flags()}
 	existing(b, "project", "the latest of this project (default: the only one)", nexus.KindProject, func(id string) { project = id })
-	flag(b, "type", "without an ID: of one of these types", lists[nexus.SessionType](), func(t []nexus.SessionType) { types = t })
+	flag(b, "type", "without an ID: of one of these types", choices[nexus.SessionType](), func(t []nexus.SessionType) { types = t })
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 && cmd.Flags().Changed("project") {
 			return usage(cmd, errors.New("give an id or --project, not both"))
@@ -198,7 +198,7 @@ func (a *app) sessionLogCommand() *cobra.Command {
 		Example: "  nexus session log s1m837hj --last 20\n  nexus session log s1m837hj --kind decision --json",
 	}
 	b := &binder{app: a, flags: cmd.Flags()}
-	flag(b, "kind", "entries of one of these kinds", lists[string](), func(k []string) { filter.Kind = k })
+	flag(b, "kind", "entries of one of these kinds", choices[string](), func(k []string) { filter.Kind = k })
 	flag(b, "after", "entries after this number", numbers[int64](), func(n int64) { filter.After = n })
 	flag(b, "last", "at most so many, the newest", numbers[int](), func(n int) { filter.Last = n })
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -68,10 +68,10 @@ percentile is the smallest value that so many per cent of the values do not exce
 	}
 	b := &binder{app: a, flags: cmd.Flags()}
 	existing(b, "project", "of this project", nexus.KindProject, func(id string) { s.query.ProjectID = id })
-	reference(b, "agent", "of this agent", nexus.KindAgent, func(id string) { s.query.AgentID = id })
-	reference(b, "task", "of this task", nexus.KindTask, func(id string) { s.query.TaskID = id })
+	chosen(b, "agent", "of this agent", nexus.KindAgent, func(id string) { s.query.AgentID = id })
+	chosen(b, "task", "of this task", nexus.KindTask, func(id string) { s.query.TaskID = id })
 	existing(b, "feature", "of the tasks of this feature", nexus.KindFeature, func(id string) { s.query.FeatureID = id })
-	flag(b, "type", "of this type", words[string](), func(v string) { s.query.Type = v })
+	flag(b, "type", "of this type", choice[string](), func(v string) { s.query.Type = v })
 	flag(b, "since", "measured then or later", pasts, func(t time.Time) { s.query.Since = t })
 	flag(b, "until", "measured before then", pasts, func(t time.Time) { s.query.Until = t })
 	flag(b, "by", "what to put together by", groupings, func(g grouping) { s.by, s.query.By, s.query.Bucket = g.words, g.by, g.bucket })

@@ -32,7 +32,7 @@ history after that was compacted it says so, and the exit code is 3.`,
 	flags := cmd.Flags()
 	b := &binder{app: a, flags: flags}
 	existing(b, "project", "of this project", nexus.KindProject, func(id string) { filter.ProjectID = id })
-	flag(b, "kind", "of rows of this kind", words[string](), func(s string) { filter.Kind = nexus.Kind(s) })
+	flag(b, "kind", "of rows of this kind", choice[string](), func(s string) { filter.Kind = nexus.Kind(s) })
 	flags.Var((*filled)(&since), "since", "after the `change` with this number, or at a time, how long ago, or a checkpoint (default: now)")
 	flags.DurationVar(&length, "for", 0, "end after this long, such as `1m`")
 	flags.IntVar(&count, "count", 0, "end after this `many` changes")
