@@ -37,17 +37,17 @@ With --git the commit of the checkpoint is checked out, too; see docs/checkpoint
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	a.keyFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if !dryRun && !yes && (!a.Asks || a.json) {
-			return &nexus.Error{
-				Code: nexus.CodeUnconfirmed, Message: "nothing was changed: nobody has agreed to it",
-				Hint: "--yes restores, --dry-run says what that would change",
-			}
-		}
 		var result restoration
 		err := a.withDB(cmd.Context(), func(db *store.DB) (err error) {
 			x := &restoring{app: a, cmd: cmd, db: db, args: args}
 			if err := x.find(withGit); err != nil {
 				return err
+			}
+			if !dryRun && !yes && (!a.Asks || a.json) {
+				return &nexus.Error{
+					Code: nexus.CodeUnconfirmed, Message: "nothing was changed: nobody has agreed to it",
+					Hint: "--yes restores, --dry-run says what that would change",
+				}
 			}
 			if dryRun || !yes {
 				result.Restoration, err = db.Restore(cmd.Context(), x.checkpoint.ID, true)
