@@ -30,6 +30,7 @@ type conn struct {
 
 	watched   <-chan struct{} // Done of the context that interrupts the connection
 	interrupt interrupt
+	stopped   bool // it has been interrupted
 	inTx      bool // between BEGIN and its end
 	savepoint int  // nesting depth
 	trusted   bool // what is prepared is the driver's own
@@ -337,6 +338,12 @@ func (c *conn) rollback() {
 }
 
 func (c *conn) close() error {
+	if c.stopped {
+		// SQLite's connections stay interrupted until a statement begins, and the last one
+		// to a file would not copy the log into it.
+		c.sq.SetInterrupt(nil)
+		_ = c.step("SELECT 1")
+	}
 	forgetStatements(c.stmts)
 	forgetStatements(c.own)
 	return classify(c.path, closeHandle(c.sq))

@@ -35,15 +35,19 @@ func foreignersPresent(path string) bool {
 	return slices.ContainsFunc(locks, func(l fileLock) bool { return !slices.Contains(ours, l.pid) })
 }
 
-// procLocks is what /proc/locks says, or empty if it cannot be read.
+// procLocks is what /proc/locks says, which is nothing where nobody holds a lock; nil if
+// it cannot be read.
 //
 // It is asked and not the file, because closing a descriptor of a file gives up
 // all the locks that the process has on it, SQLite's among them.
-type procLocks string
+type procLocks []byte
 
 func allLocks() procLocks {
-	text, _ := os.ReadFile("/proc/locks")
-	return procLocks(text)
+	text, err := os.ReadFile("/proc/locks")
+	if err != nil {
+		return nil
+	}
+	return append(procLocks{}, text...)
 }
 
 // fileLock is a lock that is held: by which process, unless it belongs to a
@@ -56,7 +60,7 @@ type fileLock struct {
 // on lists the locks on a file, if they can be known.
 func (p procLocks) on(path string) (list []fileLock, known bool) {
 	info, err := os.Stat(path)
-	if err != nil || p == "" {
+	if err != nil || p == nil {
 		return nil, false
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)

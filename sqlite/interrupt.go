@@ -57,6 +57,7 @@ func (c *conn) watch(ctx context.Context) (unwatch func()) {
 			return
 		}
 		<-fired
+		c.stopped = true
 		c.interrupt.arm()
 		select {
 		case <-outer: // ended as well, and its interrupt was the one just used
