@@ -62,7 +62,11 @@ func (s *Service[E, F, U]) CreateMany(ctx context.Context, entities []*E) error 
 				return err
 			}
 			s.table.changed(end, nil, e)
+			if unnamed[i] {
+				end.made = append(end.made, *s.table.id(e))
+			}
 		}
+		current = -1 // what the end of the transaction says needs no explanation
 		return nil
 	})
 	if err == nil {

@@ -269,6 +269,14 @@ func testPlaces(t *testing.T, db *store.DB) {
 			same(t, e.Problems[0].Field, field)
 		}
 	}
+	// An id that was made is nobody's; one that was given is named, whatever comes after it.
+	misplaced := func(id string) *nexus.Task {
+		return &nexus.Task{ID: id, ProjectID: "a-p", FeatureID: "b-f0", Name: "n"}
+	}
+	same(t, refused(t, db.Tasks.Create(ctx, misplaced("")), nexus.CodeInvalid).ID, "")
+	same(t, refused(t, db.InTx(ctx, func(tx *store.Tx) error { return tx.Tasks.Create(ctx, misplaced("")) }), nexus.CodeInvalid).ID, "")
+	last := &nexus.Task{ProjectID: "a-p", Name: "n"}
+	same(t, refused(t, db.Tasks.CreateMany(ctx, []*nexus.Task{misplaced("given"), last}), nexus.CodeInvalid).ID, "given")
 	same(t, counted(t, db), before)
 	_, err := db.Tasks.Update(ctx, "a-t0", nexus.TaskUpdate{FeatureID: new("a-f1"), SubFeatureID: new("a-u1")})
 	must(t, err)
