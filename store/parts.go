@@ -34,7 +34,8 @@ const (
 		WHERE task_attempts.task_id IS NULL`
 
 	// A session that was made again may have an entry with that number: then it comes
-	// after all of them, with its time.
+	// after all of them, with its time, unless that has been done before. Entries of one
+	// moment may say the same.
 	bringBackEntry = `
 		INSERT INTO session_log (session_id, number, at_us, kind, author, text)
 		SELECT
@@ -43,8 +44,9 @@ const (
 				THEN (SELECT max(l.number) + 1 FROM session_log l WHERE l.session_id = h.id)
 				ELSE CAST(h.v1 AS BIGINT) END,
 			CAST(h.v2 AS BIGINT), h.v3, h.v4, h.v5
-		FROM history h WHERE h.seq = $1 AND NOT EXISTS (
-			SELECT 1 FROM session_log l WHERE l.session_id = h.id AND l.at_us = CAST(h.v2 AS BIGINT) AND l.text = h.v5)`
+		FROM history h WHERE h.seq = $1 AND NOT (
+			EXISTS (SELECT 1 FROM session_log l WHERE l.session_id = h.id AND l.number = CAST(h.v1 AS BIGINT))
+			AND EXISTS (SELECT 1 FROM session_log l WHERE l.session_id = h.id AND l.at_us = CAST(h.v2 AS BIGINT) AND l.text = h.v5))`
 )
 
 // bringBackParts inserts what was deleted with a task or session: attempts, or the log.
