@@ -1,8 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/store/driver"
@@ -29,7 +32,9 @@ func (s *settlement) place(before, after *nexus.Task) {
 		if s.placed == nil {
 			s.placed = make(map[placement]string)
 		}
-		s.placed[placement{after.ProjectID, is, kind}] = after.ID
+		if p := (placement{after.ProjectID, is, kind}); s.placed[p] == "" {
+			s.placed[p] = after.ID
+		}
 	}
 	note(nexus.KindFeature, before.FeatureID, after.FeatureID)
 	note(nexus.KindSubFeature, before.SubFeatureID, after.SubFeatureID)
@@ -38,7 +43,8 @@ func (s *settlement) place(before, after *nexus.Task) {
 // checkPlaces refuses tasks in a feature or sub-feature of another project. Whether it
 // exists, the database checks.
 func (s *settlement) checkPlaces(ctx context.Context, c driver.Conn) error {
-	for p, task := range s.placed {
+	byKind := func(a, b placement) int { return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.id, b.id)) }
+	for _, p := range slices.SortedFunc(maps.Keys(s.placed), byKind) { // so that the same mistake gets the same answer
 		sql := `SELECT project_id FROM features WHERE id = $1`
 		if p.kind == nexus.KindSubFeature {
 			sql = `SELECT f.project_id FROM sub_features s JOIN features f ON f.id = s.feature_id WHERE s.id = $1`
@@ -53,7 +59,7 @@ func (s *settlement) checkPlaces(ctx context.Context, c driver.Conn) error {
 		}
 		if of != p.project {
 			return &nexus.Error{
-				Code: nexus.CodeInvalid, Kind: nexus.KindTask, ID: task,
+				Code: nexus.CodeInvalid, Kind: nexus.KindTask, ID: s.placed[p],
 				Problems: []nexus.Problem{{Field: string(p.kind) + "_id", Message: fmt.Sprintf("%s is of project %s, not of %s", p.id, of, p.project)}},
 				Hint:     "nothing was changed",
 			}

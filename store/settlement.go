@@ -17,7 +17,7 @@ import (
 // store a task before the one that it depends on.
 type settlement struct {
 	depending []newDependencies
-	placed    map[placement]string // with a task that it is of
+	placed    map[placement]string // with the first task that it is of
 	deleted   []string             // tasks that were deleted
 	made      []string             // ids that were made here, and that nobody has heard of
 	operation operation

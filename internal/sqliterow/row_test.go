@@ -11,8 +11,8 @@ import (
 	"github.com/seed-c8812374/nexus/internal/sqliterow"
 )
 
-// columns of all affinities: SQLite keeps what is stored in one as what suits it, such as
-// a whole number of c as an integer that is read as a floating-point number.
+// table has columns of all affinities. SQLite keeps a value as what suits its column: a
+// whole number in c as an integer, which is read as a floating-point number.
 const table = `CREATE TABLE t (a INTEGER, b TEXT, c REAL, d BLOB, e NUMERIC)`
 
 // expressions that make values in other ways than by reading a table.
@@ -78,8 +78,8 @@ func compare(t *rapid.T, s *sqlite.Stmt, row sqliterow.Row, column int) {
 	}
 }
 
-// TestUsed expects that nearly everything is read here, and not by SQLite's interface:
-// also after an update of what is below.
+// TestUsed expects values of every type to be read here, and not by SQLite's interface,
+// which a new version of what is below could bring about unnoticed.
 func TestUsed(t *testing.T) {
 	c := open(t, "UTF-8")
 	s := prepare(t, c, "SELECT 1, 'text', 2.5, x'0102', NULL")
