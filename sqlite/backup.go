@@ -2,11 +2,8 @@ package sqlite
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -19,23 +16,14 @@ import (
 	"github.com/seed-c8812374/nexus/store/driver"
 )
 
-// backupStep is how many pages are copied between two looks at the context: 4 MB.
-const backupStep = 1024
+// copiedShare is how much of the work of a backup is done when the pages are copied, in
+// hundredths. The rest is their verification.
+const copiedShare = 30
 
-// Of the work of a backup, in hundredths, what is done when the pages are copied,
-// and when they are verified.
-const (
-	copiedShare   = 40
-	verifiedShare = 90
-)
-
-// Backup implements driver.DB with SQLite's backup API within a read transaction.
-//
-// Without that, each commit of another connection would make SQLite begin again,
-// and under a steady writer it would never end; within it, all pages are of one
-// moment, and nobody waits. VACUUM INTO is of one moment too, but writes every row
-// anew: it says nothing on the way, cannot be stopped between two steps, and does
-// not keep the numbers of rows, on which another program may rely.
+// Backup implements driver.DB: it copies the pages of one moment, and nobody waits. So
+// does VACUUM INTO, but it writes every row anew: it says nothing on the way, cannot be
+// stopped between two steps, and does not keep the numbers of rows, on which another
+// program may rely.
 func (d *db) Backup(ctx context.Context, path string, progress func(done, total int64)) (b driver.Backup, err error) {
 	if err := d.mayBackUpTo(path); err != nil {
 		return b, err
@@ -53,26 +41,21 @@ func (d *db) Backup(ctx context.Context, path string, progress func(done, total 
 		}
 	}()
 	var was census
-	pages := int64(0)
 	err = d.readers.read(ctx, func(c *conn) error {
 		look := func() (err error) {
 			was, err = takeCensus(ctx, c)
 			return err
 		}
-		return copySnapshot(ctx, c, draft.Path, look, func(done, total int64) {
-			pages = total
-			progress(done*copiedShare, pages*100)
+		b.Bytes, b.SHA256, err = copySnapshot(ctx, c, draft.Path, look, func(done, total int64) {
+			progress(done*copiedShare, total*100)
 		})
+		return err
 	})
+	if err == nil {
+		err = d.verifyBackup(ctx, draft.Path, was)
+	}
 	if err != nil {
 		return b, about(draft.Path, path, err)
-	}
-	if err := d.verifyBackup(ctx, draft.Path, was); err != nil {
-		return b, about(draft.Path, path, err)
-	}
-	progress(pages*verifiedShare, pages*100)
-	if b.Bytes, b.SHA256, err = digest(ctx, draft.Path); err != nil {
-		return b, err
 	}
 	switch err := draft.Publish(path); {
 	case errors.Is(err, fs.ErrExist): // since it was looked for
@@ -80,7 +63,7 @@ func (d *db) Backup(ctx context.Context, path string, progress func(done, total 
 	case err != nil:
 		return b, disk.Error(err)
 	}
-	progress(pages*100, pages*100)
+	progress(b.Bytes*100, b.Bytes*100)
 	b.Path, b.Counts = path, was.counts()
 	return b, nil
 }
@@ -125,73 +108,6 @@ func realPath(path string) string {
 		return filepath.Join(folder, filepath.Base(path))
 	}
 	return path
-}
-
-// copySnapshot copies one state of a database to a file. look is called before, and
-// sees that state.
-func copySnapshot(ctx context.Context, c *conn, path string, look func() error, progress func(done, total int64)) error {
-	if err := c.exec("BEGIN"); err != nil {
-		return err
-	}
-	c.inTx = true
-	defer c.rollback()
-	if _, err := text(ctx, c, "SELECT count(*) FROM sqlite_master"); err != nil { // from here on it is that state
-		return err
-	}
-	if err := look(); err != nil {
-		return err
-	}
-	return copyDatabase(ctx, c, path, progress)
-}
-
-// copyDatabase copies the pages of a database, of which the connection has a read
-// transaction open, to a file.
-func copyDatabase(ctx context.Context, source *conn, path string, progress func(done, total int64)) (err error) {
-	target, err := openHandle(path, sqlite.OpenReadWrite)
-	if err != nil {
-		return classify(path, err)
-	}
-	defer func() { err = errors.Join(err, classify(path, closeHandle(target))) }()
-	// The file is worth nothing until it is whole, and whoever gives it its name
-	// waits for the disk.
-	for _, pragma := range []string{"PRAGMA journal_mode = OFF", "PRAGMA synchronous = OFF"} {
-		if err := runPragma(target, pragma); err != nil {
-			return classify(path, err)
-		}
-	}
-	backup, err := sqlite.NewBackup(target, "main", source.sq, "main")
-	if err != nil {
-		return classify(path, err)
-	}
-	defer func() { err = errors.Join(err, backup.Close()) }()
-	return copyPages(ctx, backup, path, progress)
-}
-
-func runPragma(sq *sqlite.Conn, pragma string) error {
-	stmt, _, err := sq.PrepareTransient(pragma)
-	if err != nil {
-		return err
-	}
-	_, err = stmt.Step()
-	return errors.Join(err, stmt.Finalize())
-}
-
-// copyPages does all the steps of a backup.
-func copyPages(ctx context.Context, backup *sqlite.Backup, path string, progress func(done, total int64)) error {
-	for {
-		if ctx.Err() != nil {
-			return canceled(ctx)
-		}
-		more, err := backup.Step(backupStep)
-		if err != nil {
-			return classify(path, err)
-		}
-		total := int64(backup.PageCount())
-		progress(total-int64(backup.Remaining()), total)
-		if !more {
-			return nil
-		}
-	}
 }
 
 // verifyBackup reads all of a copy: its pages are undamaged, and it has the rows
@@ -246,29 +162,6 @@ func damage(ctx context.Context, c *conn) (string, error) {
 		found = ""
 	}
 	return found, err
-}
-
-// digest returns the size and SHA-256 of a file.
-func digest(ctx context.Context, path string) (size int64, sum string, err error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return 0, "", disk.Error(err)
-	}
-	defer file.Close()
-	hash := sha256.New()
-	for {
-		if ctx.Err() != nil {
-			return 0, "", canceled(ctx)
-		}
-		n, err := io.CopyN(hash, file, backupStep*4096)
-		size += n
-		switch {
-		case errors.Is(err, io.EOF):
-			return size, hex.EncodeToString(hash.Sum(nil)), nil
-		case err != nil:
-			return 0, "", disk.Error(err)
-		}
-	}
 }
 
 // about gives an error that speaks of a draft the name that the file was to have.

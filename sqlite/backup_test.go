@@ -63,6 +63,23 @@ func TestBackup(t *testing.T) {
 	mustBeSound(t, copied)
 }
 
+// A backup has the database's pages, byte for byte, of whatever size they are, also what
+// is left over when they are handed on some at a time.
+func TestBackupOfManyPages(t *testing.T) {
+	t.Parallel()
+	for _, pageSize := range []int{512, 4096, 65536} {
+		path := newLarge(t)
+		script(t, path, fmt.Sprintf(`
+			PRAGMA journal_mode = DELETE; PRAGMA page_size = %d; VACUUM;
+			CREATE TABLE other (blob); INSERT INTO other VALUES (randomblob(1048576)), (randomblob(1500000)), (randomblob(7))`, pageSize))
+		db := open(t, path, nil)
+		copied := filepath.Join(filepath.Dir(path), "copy.db")
+		mustBackUp(t, db, copied)
+		mustClose(t, db)
+		mustBe(t, copied, content(t, path))
+	}
+}
+
 // A private database is kept by it, and what is open read-only can be backed up.
 func TestBackupOfMemory(t *testing.T) {
 	t.Parallel()

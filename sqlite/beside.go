@@ -48,7 +48,7 @@ func (d *db) copyBeside(ctx context.Context, what string) (_ backupFile, err err
 		return "", err
 	}
 	defer func() { err = errors.Join(err, source.close()) }()
-	err = copySnapshot(ctx, source, draft.Path, func() error { return nil }, func(int64, int64) {})
+	_, _, err = copySnapshot(ctx, source, draft.Path, func() error { return nil }, func(int64, int64) {})
 	if err != nil {
 		return "", about(draft.Path, d.path, err)
 	}

@@ -157,7 +157,7 @@ func (r *restore) copyBackup(ctx context.Context, path string) error {
 	source.options.ReadOnly = false // a newer one could only be read
 	err = r.checkBackup(ctx, source, c)
 	if err == nil {
-		err = copySnapshot(ctx, c, path, func() error { return nil }, func(int64, int64) {})
+		_, _, err = copySnapshot(ctx, c, path, func() error { return nil }, func(int64, int64) {})
 	}
 	return errors.Join(err, source.leave(c, cameWithLog))
 }
@@ -256,6 +256,27 @@ func (r *restore) replaceBy(ctx context.Context, staged, target *conn) (err erro
 	}
 	r.result.Kept = string(kept)
 	return nil
+}
+
+// backupStep is how many pages are copied between two looks at the context: 4 MB.
+const backupStep = 1024
+
+// copyPages does all the steps of a backup.
+func copyPages(ctx context.Context, backup *sqlite.Backup, path string, progress func(done, total int64)) error {
+	for {
+		if ctx.Err() != nil {
+			return canceled(ctx)
+		}
+		more, err := backup.Step(backupStep)
+		if err != nil {
+			return classify(path, err)
+		}
+		total := int64(backup.PageCount())
+		progress(total-int64(backup.Remaining()), total)
+		if !more {
+			return nil
+		}
+	}
 }
 
 // checkTarget refuses to replace what is not Nexus's, or is a newer one's.
