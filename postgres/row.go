@@ -207,6 +207,29 @@ func (r *rows) Columns() []string {
 	return names
 }
 
+// Kind implements driver.Row.
+func (r *rows) Kind(column int) driver.Kind {
+	text := r.values[column]
+	if text == nil {
+		return driver.KindNull
+	}
+	switch r.fields[column].DataTypeOID {
+	case pgtype.Int2OID, pgtype.Int4OID, pgtype.Int8OID, pgtype.BoolOID:
+		return driver.KindInt
+	case pgtype.Float4OID, pgtype.Float8OID:
+		return driver.KindFloat
+	case pgtype.NumericOID:
+		if _, whole := parseInt(text); whole {
+			return driver.KindInt
+		}
+		return driver.KindFloat
+	case pgtype.ByteaOID:
+		return driver.KindBlob
+	default:
+		return driver.KindText
+	}
+}
+
 // Value implements driver.Row. What is none of the types of the seam is a text.
 func (r *rows) Value(column int) any {
 	text := r.values[column]
@@ -237,12 +260,12 @@ func (r *rows) Value(column int) any {
 	return string(text)
 }
 
-// Append implements driver.Row.
-func (r *rows) Append(b []byte, column int) (driver.Arg, []byte) {
-	a := r.Arg(column)
-	b = append(b, a.Text...)
-	a.Text = ""
-	return a, b
+// AppendTo implements driver.Row.
+func (r *rows) AppendTo(b []byte, column int) []byte {
+	if r.fields[column].DataTypeOID == pgtype.ByteaOID {
+		return append(b, r.Arg(column).Text...)
+	}
+	return append(b, r.values[column]...)
 }
 
 // Arg implements driver.Row.

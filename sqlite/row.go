@@ -26,13 +26,20 @@ func (r row) Float(column int) float64 {
 	return r.ColumnFloat(column)
 }
 
-func (r row) IsNull(column int) bool { return r.columnType(column) == sqlite.TypeNull }
+func (r row) IsNull(column int) bool { return r.Kind(column) == driver.KindNull }
 
-func (r row) columnType(column int) sqlite.ColumnType {
-	if t, ok := r.values.Type(column); ok {
-		return t
+func (r row) Kind(column int) driver.Kind {
+	t, ok := r.values.Type(column)
+	if !ok {
+		t = r.ColumnType(column)
 	}
-	return r.ColumnType(column)
+	return kinds[t]
+}
+
+// kinds are SQLite's types of values.
+var kinds = [...]driver.Kind{
+	sqlite.TypeInteger: driver.KindInt, sqlite.TypeFloat: driver.KindFloat,
+	sqlite.TypeText: driver.KindText, sqlite.TypeBlob: driver.KindBlob, sqlite.TypeNull: driver.KindNull,
 }
 
 // mostShared bounds the memory that the texts of a row share. Whoever keeps one of
@@ -88,22 +95,7 @@ func (r row) Columns() []string {
 
 func (r row) Value(column int) any { return r.Arg(column).Value() }
 
-func (r row) Append(b []byte, column int) (driver.Arg, []byte) {
-	switch r.columnType(column) {
-	case sqlite.TypeNull:
-		return driver.Null(), b
-	case sqlite.TypeInteger:
-		return driver.Int(r.Int(column)), b
-	case sqlite.TypeText:
-		return driver.Arg{Kind: driver.KindText}, r.appendBytes(b, column)
-	case sqlite.TypeBlob:
-		return driver.Arg{Kind: driver.KindBlob}, r.appendBytes(b, column)
-	default:
-		return driver.Float(r.Float(column)), b
-	}
-}
-
-func (r row) appendBytes(b []byte, column int) []byte {
+func (r row) AppendTo(b []byte, column int) []byte {
 	if from, ok := r.values.Bytes(column); ok {
 		return append(b, from...)
 	}
@@ -114,14 +106,14 @@ func (r row) appendBytes(b []byte, column int) []byte {
 }
 
 func (r row) Arg(column int) driver.Arg {
-	switch r.columnType(column) {
-	case sqlite.TypeInteger:
+	switch r.Kind(column) {
+	case driver.KindInt:
 		return driver.Int(r.Int(column))
-	case sqlite.TypeFloat:
+	case driver.KindFloat:
 		return driver.Float(r.Float(column))
-	case sqlite.TypeText:
+	case driver.KindText:
 		return driver.Text(r.Text(column))
-	case sqlite.TypeBlob:
+	case driver.KindBlob:
 		blob := make([]byte, r.ColumnLen(column))
 		r.ColumnBytes(column, blob)
 		return driver.Blob(blob)

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -8,9 +9,8 @@ import (
 	"io"
 	"os"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/seed-c8812374/nexus/internal/disk"
+	"github.com/seed-c8812374/nexus/internal/overlap"
 	"github.com/seed-c8812374/nexus/store/driver"
 )
 
@@ -65,49 +65,24 @@ func snapshotSize(ctx context.Context, c *conn) (size int64, err error) {
 // pagesAtOnce is how many bytes of pages are handed on together, or a page more.
 const pagesAtOnce = 1 << 20
 
-// readPages calls fn with all pages of a database, several at a time and in their order,
+// readPages calls use with all pages of a database, several at a time and in their order,
 // while it reads the next ones.
-func readPages(ctx context.Context, c *conn, fn func(pages []byte) error) error {
-	both, ctx := errgroup.WithContext(ctx)
-	full, empty := make(chan []byte), make(chan []byte, 2)
-	for range cap(empty) {
-		empty <- nil
+func readPages(ctx context.Context, c *conn, use func(pages []byte) error) (err error) {
+	stage := overlap.New(func(pages *[]byte) error {
+		defer func() { *pages = (*pages)[:0] }()
+		return use(*pages)
+	}, new([]byte), new([]byte))
+	pages := stage.Get()
+	err = c.Query(ctx, "SELECT data FROM sqlite_dbpage", nil, func(r driver.Row) error {
+		if *pages = r.AppendTo(*pages, 0); len(*pages) < pagesAtOnce {
+			return nil
+		}
+		err := stage.Put(pages)
+		pages = stage.Get()
+		return err
+	})
+	if err == nil {
+		err = stage.Put(pages)
 	}
-	both.Go(func() error {
-		for pages := range full {
-			if err := fn(pages); err != nil {
-				return err
-			}
-			empty <- pages[:0] // of which there are no more than fit
-		}
-		return nil
-	})
-	both.Go(func() error {
-		defer close(full)
-		pages := <-empty
-		handOn := func() error {
-			select {
-			case full <- pages:
-			case <-ctx.Done():
-				return canceled(ctx)
-			}
-			select {
-			case pages = <-empty:
-				return nil
-			case <-ctx.Done():
-				return canceled(ctx)
-			}
-		}
-		err := c.Query(ctx, "SELECT data FROM sqlite_dbpage", nil, func(r driver.Row) error {
-			if _, pages = r.Append(pages, 0); len(pages) < pagesAtOnce {
-				return nil
-			}
-			return handOn()
-		})
-		if err != nil || len(pages) == 0 {
-			return err
-		}
-		return handOn()
-	})
-	return both.Wait()
+	return cmp.Or(err, stage.Close())
 }

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/internal/overlap"
 	"github.com/seed-c8812374/nexus/store/driver"
 )
 
@@ -175,22 +176,37 @@ func (s *projectState) hashTasks(d *stateDigest, columns int) error {
 	return s.hash(d, nexus.KindTask, columns)
 }
 
-// hash adds the rows of a kind.
+// hash adds the rows of a kind. They are hashed while the next ones are read.
 func (s *projectState) hash(d *stateDigest, kind nexus.Kind, columns int) error {
-	l := layouts[kind]
-	d.counts[kind.Table()] = 0
-	lines, groups := l.lines(columns), newGrouping()
-	err := s.each(kind, func(r driver.Row) error {
-		d.counts[kind.Table()]++
-		id, line := lines.of(r)
-		if d.grouped {
-			groups.add(id, line)
-		} else {
-			_, _ = d.sha.Write(line) // never fails
-		}
+	l, groups := layouts[kind], newGrouping()
+	stage := overlap.New(func(b *lineBatch) error {
+		d.counts[kind.Table()] += int64(len(b.ids))
+		b.each(func(id driver.Arg, line []byte) {
+			if d.grouped {
+				groups.add(id, line)
+			} else {
+				_, _ = d.sha.Write(line) // never fails
+			}
+		})
+		b.clear()
 		return nil
+	}, new(lineBatch), new(lineBatch))
+	d.counts[kind.Table()] = 0
+	lines := l.lines(columns)
+	batch := stage.Get()
+	err := s.each(kind, func(r driver.Row) error {
+		lines.appendTo(batch, r)
+		if len(batch.text) < linesAtOnce {
+			return nil
+		}
+		err := stage.Put(batch)
+		batch = stage.Get()
+		return err
 	})
-	if err != nil {
+	if err == nil {
+		err = stage.Put(batch)
+	}
+	if err := cmp.Or(err, stage.Close()); err != nil {
 		return err
 	}
 	d.addGroups(groups.end())
@@ -212,43 +228,65 @@ func (d *stateDigest) sum() string { return hex.EncodeToString(d.sha.Sum(nil)) }
 type canonicalLines struct {
 	table             string
 	columns, revision int
-	line              []byte
 }
 
 func (l *layout) lines(columns int) *canonicalLines {
 	return &canonicalLines{table: l.kind.Table(), columns: columns, revision: l.column("revision")}
 }
 
-// of returns the id of a row, and its line, which is valid until the next.
-func (c *canonicalLines) of(r driver.Row) (id driver.Arg, line []byte) {
-	id = r.Arg(0)
-	line = append(append(append(c.line[:0], '[', '"'), c.table...), '"', ',')
+// linesAtOnce is how many bytes of lines are handed on together, or a line more.
+const linesAtOnce = 1 << 16
+
+// lineBatch are the lines of several rows.
+type lineBatch struct {
+	ids  []driver.Arg
+	ends []int // in text
+	text []byte
+}
+
+func (b *lineBatch) each(fn func(id driver.Arg, line []byte)) {
+	start := 0
+	for i, end := range b.ends {
+		fn(b.ids[i], b.text[start:end])
+		start = end
+	}
+}
+
+func (b *lineBatch) clear() { b.ids, b.ends, b.text = b.ids[:0], b.ends[:0], b.text[:0] }
+
+// appendTo appends the line of a row to a batch.
+func (c *canonicalLines) appendTo(b *lineBatch, r driver.Row) {
+	id := r.Arg(0)
+	line := append(append(append(b.text, '[', '"'), c.table...), '"', ',')
 	line = appendValue(line, &id)
 	for n := 1; n < c.columns; n++ {
 		if n != c.revision {
 			line = appendColumn(append(line, ','), r, n)
 		}
 	}
-	c.line = append(line, ']', '\n')
-	return id, c.line
+	b.text = append(line, ']', '\n')
+	b.ids, b.ends = append(b.ids, id), append(b.ends, len(b.text))
 }
 
 // appendColumn appends a value of a row as appendValue does. Most texts are their own
 // JSON, so they are read to where they will be.
 func appendColumn(line []byte, r driver.Row, column int) []byte {
-	start := len(line)
-	a, line := r.Append(append(line, '"'), column)
-	text := line[start+1:]
-	switch a.Kind {
+	switch r.Kind(column) {
 	case driver.KindNull:
-		return append(line[:start], "null"...)
-	case driver.KindText, driver.KindBlob:
-		if a.Kind == driver.KindText && !slices.ContainsFunc(text, mustBeEscaped) {
-			return append(line, '"')
+		return append(line, "null"...)
+	case driver.KindInt:
+		return strconv.AppendInt(line, r.Int(column), 10)
+	case driver.KindText:
+		start := len(line)
+		line = r.AppendTo(append(line, '"'), column)
+		if text := line[start+1:]; slices.ContainsFunc(text, mustBeEscaped) {
+			return appendText(line[:start], string(text))
 		}
-		a.Text = string(text)
+		return append(line, '"')
+	default:
+		a := r.Arg(column)
+		return appendValue(line, &a)
 	}
-	return appendValue(line[:start], &a)
 }
 
 // mustBeEscaped reports whether a byte may not be the same in JSON.

@@ -34,12 +34,8 @@ func (r imageRow) IsNull(column int) bool    { return r[column].Kind == driver.K
 func (r imageRow) Value(column int) any      { return r[column].Value() }
 func (r imageRow) Arg(column int) driver.Arg { return r[column] }
 
-func (r imageRow) Append(b []byte, column int) (driver.Arg, []byte) {
-	a := r[column]
-	b = append(b, a.Text...)
-	a.Text = ""
-	return a, b
-}
+func (r imageRow) Kind(column int) driver.Kind          { return r[column].Kind }
+func (r imageRow) AppendTo(b []byte, column int) []byte { return append(b, r[column].Text...) }
 
 func (r imageRow) Text(column int) string {
 	switch a := r[column]; a.Kind {

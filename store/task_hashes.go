@@ -217,6 +217,7 @@ func (h *taskHashes) read(s *projectState, columns int, stale []int) error {
 	}
 	l := layouts[nexus.KindTask]
 	lines := l.lines(columns)
+	var batch lineBatch
 	var groups []hashedGroup
 	next := 0 // the first of the old groups that is not among the new ones yet
 	for i := 0; i < len(stale); {
@@ -237,7 +238,9 @@ func (h *taskHashes) read(s *projectState, columns int, stale []int) error {
 		}
 		g := newGrouping()
 		err := s.conn.Query(s.ctx, l.rows+w.sql.String()+" ORDER BY id", w.args, func(r driver.Row) error {
-			g.add(lines.of(r))
+			lines.appendTo(&batch, r)
+			batch.each(g.add)
+			batch.clear()
 			return nil
 		})
 		if err != nil {

@@ -188,15 +188,17 @@ type Row interface {
 	Int(column int) int64
 	Float(column int) float64
 	IsNull(column int) bool
+	// Kind returns the type of the value.
+	Kind(column int) Kind
 	// Columns returns the names of the columns.
 	Columns() []string
 	// Value returns the value as nil, int64, float64, string or []byte.
 	Value(column int) any
 	// Arg returns the value as an argument, for storing it elsewhere as it is.
 	Arg(column int) Arg
-	// Append is Arg for what is looked at once: the bytes of a text or a blob are
-	// appended to b, and not in the Arg, which costs no memory of its own.
-	Append(b []byte, column int) (Arg, []byte)
+	// AppendTo appends the bytes of a text or a blob to b, for what is looked at once:
+	// they cost no memory of their own.
+	AppendTo(b []byte, column int) []byte
 }
 
 // Remaker is a DB that can tell what is missing of its schema, and make it again:
