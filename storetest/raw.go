@@ -15,6 +15,7 @@ var rawTests = map[string]test{
 	"Arguments":    testRawArguments,
 	"Placeholders": testRawPlaceholders,
 	"Query":        testRawQuery,
+	"Kinds":        testRawKinds,
 	"Exec":         testRawExec,
 	"Mistakes":     testRawMistakes,
 	"Revision":     testRawRevision,
@@ -51,6 +52,32 @@ func testRawPlaceholders(t *testing.T, db *store.DB) {
 			return nil
 		})
 	}))
+}
+
+// What a row says of a value in its different ways is the same.
+func testRawKinds(t *testing.T, db *store.DB) {
+	const sql = `
+		SELECT CAST(NULL AS TEXT), 7, 1 = 1, CAST(2.5 AS DOUBLE PRECISION), CAST(3 AS NUMERIC), CAST(3.5 AS NUMERIC), CAST($1 AS TEXT), ''
+		UNION ALL SELECT 'second', 8, 1 = 0, 0, -1, 0, '', 'x'`
+	kinds := []driver.Kind{
+		driver.KindNull, driver.KindInt, driver.KindInt, driver.KindFloat,
+		driver.KindInt, driver.KindFloat, driver.KindText, driver.KindText,
+	}
+	var got []driver.Kind
+	must(t, db.View(t.Context(), func(tx *store.Tx) error {
+		return tx.Query(t.Context(), sql, []any{awkward}, func(r driver.Row) error {
+			for i := range kinds {
+				arg := r.Arg(i)
+				got = append(got, r.Kind(i))
+				same(t, r.Kind(i), arg.Kind)
+				if arg.Kind == driver.KindText {
+					same(t, string(r.AppendTo([]byte("after"), i)), "after"+arg.Text)
+				}
+			}
+			return nil
+		})
+	}))
+	same(t, got[:len(kinds)], kinds)
 }
 
 func testRawQuery(t *testing.T, db *store.DB) {
