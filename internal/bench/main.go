@@ -20,6 +20,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 
@@ -33,18 +34,23 @@ func main() {
 	}
 	rounds := flag.Int("rounds", 21, "how often to run each whole process")
 	plot := flag.String("plot", "", "`file` for a picture of how the cost grows with the number of tasks, as SVG")
+	only := flag.String("only", "", "measure only the steps whose name, as it is printed, fits a `pattern`; lists and processes need the plan")
 	folder := flag.String("dir", os.TempDir(), "`folder` for the databases; must be on a disk, not in memory")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *folder, *plot, *rounds); err != nil {
+	if err := run(ctx, *folder, *plot, *only, *rounds); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		stop()
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, parent, plot string, rounds int) error {
+func run(ctx context.Context, parent, plot, only string, rounds int) error {
+	chosen, err := regexp.Compile(only)
+	if err != nil {
+		return err
+	}
 	folder, err := os.MkdirTemp(parent, "nexus-bench-")
 	if err != nil {
 		return err
@@ -54,11 +60,14 @@ func run(ctx context.Context, parent, plot string, rounds int) error {
 	if b.self, err = os.Executable(); err != nil {
 		return err
 	}
+	fmt.Fprintln(os.Stderr, "bench: building …")
+	if err := b.build(); err != nil {
+		return fmt.Errorf("building: %w", err)
+	}
 	for _, step := range []struct {
 		name string
 		do   func() error
 	}{
-		{"building", b.build},
 		{"store and driver in turns", b.overhead},
 		{"creating together", b.together},
 		{"opening", b.open},
@@ -72,6 +81,9 @@ func run(ctx context.Context, parent, plot string, rounds int) error {
 		{"recovering", b.recovery},
 		{"history, checkpoints and the past", b.history},
 	} {
+		if !chosen.MatchString(step.name) {
+			continue
+		}
 		fmt.Fprintf(os.Stderr, "bench: %s …\n", step.name)
 		if err := step.do(); err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)

@@ -75,8 +75,12 @@ func middleOf(values []float64, r row) row {
 }
 
 func (b *bench) print(out io.Writer, disk string) {
-	fmt.Fprintf(out, "%s, %d CPUs, %s/%s; databases on %s; %s; SQLite %s.\n\n",
-		machine.Processor(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, disk, runtime.Version(), b.sqlite)
+	sqlite := ""
+	if b.sqlite != "" { // a benchmark has run that says it
+		sqlite = "; SQLite " + b.sqlite
+	}
+	fmt.Fprintf(out, "%s, %d CPUs, %s/%s; databases on %s; %s%s.\n\n",
+		machine.Processor(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, disk, runtime.Version(), sqlite)
 	fmt.Fprintln(out, "| What | Target | Median | Middle half | Within target |")
 	fmt.Fprintln(out, "|---|---|---|---|---|")
 	for _, r := range b.rows {
