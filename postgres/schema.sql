@@ -977,6 +977,45 @@ BEGIN
 END
 $function$;
 
+--- function nexus_history_metrics()
+CREATE OR REPLACE FUNCTION nexus_history_metrics()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM @.projects WHERE id = OLD.project_id) THEN
+        INSERT INTO @.history (
+            at_us, change, kind, id, project_id, large,
+            v1, v2, v3, v4, v5, v6, v7, v8
+        ) VALUES (
+            (extract(epoch FROM statement_timestamp()) * 1000000)::BIGINT, 'delete', 'project_metric', OLD.project_id, OLD.project_id, 1,
+            OLD.id, OLD.agent_id, OLD.task_id, OLD.type, OLD.value, OLD.metadata, OLD.timestamp, OLD.revision
+        );
+    END IF;
+    RETURN NULL;
+END
+$function$;
+
+--- function nexus_history_checkpoint_settings()
+CREATE OR REPLACE FUNCTION nexus_history_checkpoint_settings()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    IF NOT EXISTS (SELECT 1 FROM @.projects WHERE id = OLD.project_id) THEN
+        INSERT INTO @.history (
+            at_us, change, kind, id, project_id, large,
+            v1, v2, v3, v4, v5, v6, v7, v8
+        ) VALUES (
+            (extract(epoch FROM statement_timestamp()) * 1000000)::BIGINT, 'delete', 'checkpoint_setting', OLD.project_id, OLD.project_id, 1,
+            OLD.phase_complete, OLD.feature_complete, OLD.task_failed, OLD.qa_exhausted, OLD.every_minutes, OLD.every_tasks,
+            OLD.scheduled_us, OLD.completed_tasks
+        );
+    END IF;
+    RETURN NULL;
+END
+$function$;
+
 --- column id of projects
 ALTER TABLE projects ADD COLUMN id TEXT COLLATE "C" NOT NULL;
 
@@ -2015,3 +2054,9 @@ CREATE CONSTRAINT TRIGGER session_log_history AFTER DELETE ON session_log DEFERR
 
 --- trigger tasks_changed of tasks
 CREATE TRIGGER tasks_changed AFTER UPDATE OF id, status, assigned_agent ON tasks FOR EACH ROW EXECUTE FUNCTION nexus_task_changed();
+
+--- trigger metrics_history of metrics
+CREATE CONSTRAINT TRIGGER metrics_history AFTER DELETE ON metrics DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history_metrics();
+
+--- trigger checkpoint_settings_history of checkpoint_settings
+CREATE CONSTRAINT TRIGGER checkpoint_settings_history AFTER DELETE ON checkpoint_settings DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history_checkpoint_settings();

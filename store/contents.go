@@ -197,6 +197,15 @@ func typeImage(row []driver.Arg) {
 		for _, n := range []int{1, 2} {
 			row[first+n-1] = typed(row[first+n-1], "INTEGER")
 		}
+	case "project_metric":
+		row[first+4] = typed(row[first+4], "REAL")
+		for _, n := range []int{7, 8} {
+			row[first+n-1] = typed(row[first+n-1], "INTEGER")
+		}
+	case "checkpoint_setting":
+		for n := range 8 {
+			row[first+n] = typed(row[first+n], "INTEGER")
+		}
 	default:
 		if l := layouts[nexus.Kind(kind)]; l != nil {
 			for n, c := range l.columns[1:] {

@@ -113,7 +113,7 @@ func (h *historian) find(f nexus.HistoryFilter) (found []int64, err error) {
 			SELECT seq FROM history WHERE seq > coalesce((SELECT seq FROM history_marks WHERE name = 'indexed'), 0) AND kind = $2 AND id = $1)) AS history`
 	} else {
 		equal(&w, "kind", f.Kind)
-		w.raw("kind NOT IN ('attempt', 'session_entry')") // nor an operation, whose kind is NULL
+		w.raw("kind NOT IN (" + partNames + ")") // nor an operation, whose kind is NULL
 	}
 	// What is kept of the time before that stands for several changes.
 	w.raw("seq > coalesce((SELECT seq FROM history_marks WHERE name = 'forgotten'), 0)")

@@ -22,7 +22,7 @@ func TestImports(t *testing.T) {
 		{module, []string{module}},
 		{module + "/store/driver", seam},
 		{module + "/store", append(
-			seam, module+"/store", module+"/internal/words",
+			seam, module+"/store", module+"/internal/overlap", module+"/internal/words",
 			"golang.org/x/text/transform", "golang.org/x/text/unicode/norm", // of words
 		)},
 	} {

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"strings"
+
 	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/store/driver"
 )
@@ -15,7 +17,18 @@ type partKind struct {
 var partKinds = []partKind{
 	{kind: "attempt", owner: nexus.KindTask, bringBack: bringBackAttempt},
 	{kind: "session_entry", owner: nexus.KindSession, bringBack: bringBackEntry},
+	{kind: "project_metric", owner: nexus.KindProject, bringBack: bringBackMetric},
+	{kind: "checkpoint_setting", owner: nexus.KindProject, bringBack: bringBackSetting},
 }
+
+// partNames are the kinds of all parts, as a list of SQL.
+var partNames = func() string {
+	var names []string
+	for _, p := range partKinds {
+		names = append(names, "'"+string(p.kind)+"'")
+	}
+	return strings.Join(names, ", ")
+}()
 
 const (
 	// The attempt with the highest epoch stays when its task is deleted. Nobody holds
@@ -47,13 +60,31 @@ const (
 		FROM history h WHERE h.seq = $1 AND NOT (
 			EXISTS (SELECT 1 FROM session_log l WHERE l.session_id = h.id AND l.number = CAST(h.v1 AS BIGINT))
 			AND EXISTS (SELECT 1 FROM session_log l WHERE l.session_id = h.id AND l.at_us = CAST(h.v2 AS BIGINT) AND l.text = h.v5))`
+
+	bringBackMetric = `
+		INSERT INTO metrics (id, project_id, agent_id, task_id, type, value, metadata, timestamp, revision)
+		SELECT v1, id, v2, v3, v4, CAST(v5 AS DOUBLE PRECISION), v6, CAST(v7 AS BIGINT), CAST(v8 AS BIGINT)
+		FROM history WHERE seq = $1
+		ON CONFLICT (id) DO NOTHING`
+
+	bringBackSetting = `
+		INSERT INTO checkpoint_settings (
+			project_id, phase_complete, feature_complete, task_failed, qa_exhausted, every_minutes, every_tasks, scheduled_us,
+			completed_tasks)
+		SELECT
+			id, CAST(v1 AS BIGINT), CAST(v2 AS BIGINT), CAST(v3 AS BIGINT), CAST(v4 AS BIGINT), CAST(v5 AS BIGINT),
+			CAST(v6 AS BIGINT), CAST(v7 AS BIGINT), CAST(v8 AS BIGINT)
+		FROM history WHERE seq = $1
+		ON CONFLICT (project_id) DO NOTHING`
 )
 
-// bringBackParts inserts what was deleted with a task or session: attempts, or the log.
+// bringBackParts inserts what was deleted with a row.
 func (x *reinstatement) bringBackParts(owner nexus.Kind, id string) error {
 	for _, p := range partKinds {
 		if p.owner == owner {
-			return x.bringBack(id, p)
+			if err := x.bringBack(id, p); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -65,6 +96,9 @@ func (x *reinstatement) bringBackParts(owner nexus.Kind, id string) error {
 func (x *reinstatement) bringBackReplaced() error {
 	const owners = `SELECT DISTINCT id FROM history WHERE kind = $1 AND seq > $2 AND change = 'delete' ORDER BY id`
 	for _, p := range partKinds {
+		if p.owner == nexus.KindProject { // its metrics, for one, are what it cost, whatever is restored
+			continue
+		}
 		var replaced []string
 		err := x.conn.Query(x.ctx, owners, []driver.Arg{driver.Text(p.kind), driver.Int(x.seq)}, func(r driver.Row) error {
 			if id := r.Arg(0).Text; x.wanted[p.owner][id] != nil {

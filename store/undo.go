@@ -113,10 +113,11 @@ func (u *undoing) run(r nexus.UndoRequest) error {
 	if len(changes) == 0 {
 		return u.nothingFound(r)
 	}
-	u.x.seq = changes[0] - 1
 	if err := u.noteOperations(changes); err != nil {
 		return err
 	}
+	// What went with a row may have been recorded before it, and is no change of its own.
+	u.x.seq = min(changes[0], cmp.Or(r.Operation, u.report.Operations[0])) - 1
 	keys := make([]rowKey, len(changes))
 	for i, seq := range changes {
 		if keys[i], err = u.prepare(seq); err != nil {

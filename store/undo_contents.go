@@ -87,13 +87,14 @@ func (u *undoing) content(container rowKey, c child, force bool) error {
 	return nil
 }
 
-// metrics are in no history: those of a project that goes could not come back.
+// metrics tells of those of a project that goes. They are in no history while it is
+// there, so who recorded them is not known: it may have been others.
 func (u *undoing) metrics(project rowKey) error {
 	const sql = `SELECT count(*) FROM metrics WHERE project_id = $1`
 	return u.conn.Query(u.ctx, sql, []driver.Arg{driver.Text(project.id)}, func(r driver.Row) error {
 		if n := r.Int(0); n > 0 {
 			u.report.Conflicts = append(u.report.Conflicts, nexus.Conflict{
-				Kind: project.kind, ID: project.id, Reason: fmt.Sprintf("its metrics would be lost for good: there are %d", n),
+				Kind: project.kind, ID: project.id, Reason: fmt.Sprintf("its metrics would go with it: there are %d", n),
 			})
 		}
 		return nil
