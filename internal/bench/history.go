@@ -44,6 +44,27 @@ func (b *bench) history() error {
 	return nil
 }
 
+// backup adds how fast a file of 110 MB is copied, verified and on disk, beside what copies
+// it and does neither.
+func (b *bench) backup() error {
+	found, err := b.run("^BenchmarkBackup$", "5x", 1)
+	if err != nil {
+		return err
+	}
+	for _, r := range []struct {
+		name, what string
+		limit      limit
+	}{
+		{"WhileWriting", "Backup while another writes, verified and on disk", atLeast(100)},
+		{"VacuumIntoWhileWriting", "beside it: `VACUUM INTO`, which is neither", limit{}},
+		{"Quiet", "Backup while nobody writes", limit{}},
+		{"VacuumIntoQuiet", "beside it: `VACUUM INTO`", limit{}},
+	} {
+		b.add(row{what: r.what, unit: mbPerSecond, median: found["BenchmarkBackup/"+r.name]["MB/s"], limit: r.limit, remark: "of 5 means"})
+	}
+	return nil
+}
+
 // resume measures the briefing of an agent as a whole process, on the database of the
 // plan.
 func (b *bench) resume() error {

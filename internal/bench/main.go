@@ -80,6 +80,7 @@ func run(ctx context.Context, parent, plot, only string, rounds int) error {
 		{"workers together", b.pairs},
 		{"recovering", b.recovery},
 		{"history, checkpoints and the past", b.history},
+		{"backing up", b.backup},
 	} {
 		if !chosen.MatchString(step.name) {
 			continue

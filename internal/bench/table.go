@@ -19,6 +19,7 @@ const (
 	milliseconds unit = " ms"
 	microseconds unit = " µs"
 	megabytes    unit = " MB"
+	mbPerSecond  unit = " MB/s"
 	perSecond    unit = "/s"
 	count        unit = ""
 )
