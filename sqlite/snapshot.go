@@ -73,7 +73,7 @@ func readPages(ctx context.Context, c *conn, use func(pages []byte) error) (err 
 		return use(*pages)
 	}, new([]byte), new([]byte))
 	pages := stage.Get()
-	err = c.Query(ctx, "SELECT data FROM sqlite_dbpage", nil, func(r driver.Row) error {
+	err = c.Query(ctx, "SELECT data FROM sqlite_dbpage ORDER BY pgno", nil, func(r driver.Row) error {
 		if *pages = r.AppendTo(*pages, 0); len(*pages) < pagesAtOnce {
 			return nil
 		}

@@ -115,7 +115,13 @@ type oldChange struct {
 // with them.
 func (x *compaction) compactID(id string, kinds map[nexus.Kind][]oldChange) error {
 	for _, p := range partKinds {
-		if err := x.compactParts(kinds[p.kind], kinds[p.owner]); err != nil {
+		var err error
+		if p.undoOnly { // and what is compacted cannot be undone
+			err = x.forgetAll(kinds[p.kind])
+		} else {
+			err = x.compactParts(kinds[p.kind], kinds[p.owner])
+		}
+		if err != nil {
 			return err
 		}
 		delete(kinds, p.kind)
@@ -146,6 +152,15 @@ func (x *compaction) compactParts(parts, owner []oldChange) error {
 			continue
 		}
 		if err := x.forget(p.seq); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *compaction) forgetAll(changes []oldChange) error {
+	for _, c := range changes {
+		if err := x.forget(c.seq); err != nil {
 			return err
 		}
 	}

@@ -12,13 +12,14 @@ import (
 type partKind struct {
 	kind, owner nexus.Kind
 	bringBack   string // inserts again what a record of the history says was deleted
+	undoOnly    bool   // a restore leaves them as they are: metrics, for one, are what it cost
 }
 
 var partKinds = []partKind{
 	{kind: "attempt", owner: nexus.KindTask, bringBack: bringBackAttempt},
 	{kind: "session_entry", owner: nexus.KindSession, bringBack: bringBackEntry},
-	{kind: "project_metric", owner: nexus.KindProject, bringBack: bringBackMetric},
-	{kind: "checkpoint_setting", owner: nexus.KindProject, bringBack: bringBackSetting},
+	{kind: "project_metric", owner: nexus.KindProject, bringBack: bringBackMetric, undoOnly: true},
+	{kind: "checkpoint_setting", owner: nexus.KindProject, bringBack: bringBackSetting, undoOnly: true},
 }
 
 // partNames are the kinds of all parts, as a list of SQL.
@@ -96,7 +97,7 @@ func (x *reinstatement) bringBackParts(owner nexus.Kind, id string) error {
 func (x *reinstatement) bringBackReplaced() error {
 	const owners = `SELECT DISTINCT id FROM history WHERE kind = $1 AND seq > $2 AND change = 'delete' ORDER BY id`
 	for _, p := range partKinds {
-		if p.owner == nexus.KindProject { // its metrics, for one, are what it cost, whatever is restored
+		if p.undoOnly {
 			continue
 		}
 		var replaced []string

@@ -21,6 +21,7 @@ var compactTests = map[string]timedTest{
 	"Keys":   testCompactKeys,
 	"Moved":  testMoved,
 	"Parts":  testCompactParts,
+	"Gone":   testCompactGone,
 }
 
 // testCompactWalk makes random changes, deletes some checkpoints, and compacts, once or
@@ -324,6 +325,39 @@ func testCompactKeys(t *testing.T, db *store.DB, clock *Clock) {
 	must(t, err)
 	same(t, []int64{report.Keys, count()}, []int64{1, 1})
 	same(t, once("new"), true)
+}
+
+// testCompactGone forgets what was kept for undoing alone: the metrics of a project that is
+// gone. What tells the past of it stays.
+func testCompactGone(t *testing.T, db *store.DB, clock *Clock) {
+	ctx := t.Context()
+	records := func() (metrics, others int64) {
+		const sql = `SELECT count(CASE WHEN kind = 'project_metric' THEN 1 END), count(CASE WHEN id = 'p' AND kind = 'project' THEN 1 END) FROM history`
+		must(t, db.View(ctx, func(tx *store.Tx) error {
+			return tx.Query(ctx, sql, nil, func(r driver.Row) error {
+				metrics, others = r.Int(0), r.Int(1)
+				return nil
+			})
+		}))
+		return metrics, others
+	}
+	for _, id := range []string{"p", "q"} {
+		must(t, project(ctx, &db.Services, id))
+	}
+	_, err := db.Checkpoint(ctx, nexus.CheckpointRequest{ProjectID: "q"})
+	must(t, err)
+	for range 3 {
+		must(t, db.Metrics.Create(ctx, &nexus.Metric{ProjectID: "p", Type: "cost_usd", Value: 1}))
+	}
+	must(t, db.Projects.Delete(ctx, "p"))
+	metrics, others := records()
+	same(t, []int64{metrics, others}, []int64{3, 2})
+	clock.Move(time.Hour)
+	must(t, project(ctx, &db.Services, "r"))
+	_, err = db.Compact(ctx, nexus.CompactRequest{})
+	must(t, err)
+	metrics, others = records()
+	same(t, []int64{metrics, others}, []int64{0, 1})
 }
 
 // testCompactParts restores what was deleted with a task and a session that have been made
