@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -162,10 +163,14 @@ func (a *app) openSeekable(name string) (*os.File, error) {
 		if err != nil {
 			return nil, failed(err)
 		}
-		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+		info, err := file.Stat()
+		if err == nil && info.Mode().IsRegular() {
 			return file, nil
 		}
 		defer file.Close()
+		if err == nil && info.IsDir() {
+			return nil, failed(&fs.PathError{Op: "read", Path: name, Err: syscall.EISDIR})
+		}
 		in = file
 	}
 	spool, err := os.CreateTemp("", "nexus-import-*") // for its owner only
@@ -187,6 +192,9 @@ func (a *app) openSeekable(name string) (*os.File, error) {
 		return spool, nil
 	}
 	_ = spool.Close()
+	if nexus.CodeOf(disk.Error(err)) == nexus.CodeFull {
+		return nil, disk.Error(err)
+	}
 	var known *nexus.Error
 	if !errors.As(err, &known) {
 		err = failed(err)
