@@ -90,9 +90,10 @@ type rowKey struct {
 type undoing struct {
 	historian
 
-	x      *reinstatement
-	rows   map[rowKey]*undoneRow
-	report *nexus.Undone
+	x        *reinstatement
+	rows     map[rowKey]*undoneRow
+	replaced []rowKey // by rows of the same id, with which their parts have gone
+	report   *nexus.Undone
 }
 
 // undoneRow is a row on the way back, from what it is now to what it will have been.
@@ -151,6 +152,14 @@ func (u *undoing) run(r nexus.UndoRequest) error {
 	if err := u.x.run(); err != nil {
 		return err
 	}
+	for _, key := range u.replaced {
+		if u.rows[key].then == nil {
+			continue
+		}
+		if err := u.x.bringBackParts(key.kind, key.id); err != nil {
+			return err
+		}
+	}
 	return u.requeue()
 }
 
@@ -200,8 +209,11 @@ func (u *undoing) noteOperations(changes []int64) error {
 
 // prepare notes the row of a change.
 func (u *undoing) prepare(seq int64) (key rowKey, err error) {
-	err = u.conn.Query(u.ctx, `SELECT kind, id FROM history WHERE seq = $1`, []driver.Arg{driver.Int(seq)}, func(r driver.Row) error {
+	err = u.conn.Query(u.ctx, `SELECT kind, id, change FROM history WHERE seq = $1`, []driver.Arg{driver.Int(seq)}, func(r driver.Row) error {
 		key = rowKey{nexus.Kind(r.Text(0)), r.Text(1)}
+		if r.Text(2) == "replace" && !slices.Contains(u.replaced, key) {
+			u.replaced = append(u.replaced, key)
+		}
 		return nil
 	})
 	if err != nil || u.rows[key] != nil {
