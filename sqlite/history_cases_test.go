@@ -304,8 +304,8 @@ func TestUndoOfManyForeignChanges(t *testing.T) {
 	}
 	undone, err := db.Undo(background, nexus.UndoRequest{Operation: before + 1})
 	mustSucceed(t, err)
-	if len(undone.Changes) != 3000 {
-		t.Errorf("%d changes were taken back", len(undone.Changes))
+	if len(undone.Changes) != 3000 || len(undone.Operations) != 1 {
+		t.Errorf("%d changes of %d operations were taken back", len(undone.Changes), len(undone.Operations))
 	}
 }
 

@@ -114,11 +114,13 @@ func (u *undoing) run(r nexus.UndoRequest) error {
 	if len(changes) == 0 {
 		return u.nothingFound(r)
 	}
-	if err := u.noteOperations(changes); err != nil {
+	if r.Operation > 0 {
+		u.report.Operations = append(u.report.Operations, r.Operation)
+	} else if err := u.noteOperations(changes); err != nil {
 		return err
 	}
 	// What went with a row may have been recorded before it, and is no change of its own.
-	u.x.seq = min(changes[0], cmp.Or(r.Operation, u.report.Operations[0])) - 1
+	u.x.seq = min(changes[0], u.report.Operations[0]) - 1
 	keys := make([]rowKey, len(changes))
 	for i, seq := range changes {
 		if keys[i], err = u.prepare(seq); err != nil {
@@ -190,18 +192,15 @@ func (u *undoing) nothingFound(r nexus.UndoRequest) error {
 	return e
 }
 
+// noteOperations notes the operations of somebody's changes.
 func (u *undoing) noteOperations(changes []int64) error {
 	for _, seq := range changes {
 		made, err := u.madeBy(seq)
 		if err != nil {
 			return err
 		}
-		first := made.first
-		if first == 0 {
-			first = seq
-		}
-		if !slices.Contains(u.report.Operations[max(0, len(u.report.Operations)-1):], first) {
-			u.report.Operations = append(u.report.Operations, first)
+		if known := u.report.Operations; len(known) == 0 || known[len(known)-1] != made.first {
+			u.report.Operations = append(known, made.first)
 		}
 	}
 	return nil
