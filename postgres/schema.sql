@@ -411,14 +411,15 @@ $function$;
 CREATE OR REPLACE FUNCTION nexus_metric_totals()
  RETURNS trigger
  LANGUAGE plpgsql
- SET search_path FROM CURRENT
 AS $function$
 BEGIN
     IF TG_OP <> 'INSERT' THEN
-        PERFORM nexus_add_metric(OLD.project_id, OLD.task_id, OLD.type, -1, OLD.value);
+        PERFORM @.nexus_count_metrics(array_agg(project_id), array_agg(task_id), array_agg(type), array_agg(value), -1)
+        FROM was WHERE type IN ('token_usage', 'cost_usd');
     END IF;
     IF TG_OP <> 'DELETE' THEN
-        PERFORM nexus_add_metric(NEW.project_id, NEW.task_id, NEW.type, 1, NEW.value);
+        PERFORM @.nexus_count_metrics(array_agg(project_id), array_agg(task_id), array_agg(type), array_agg(value), 1)
+        FROM now_is WHERE type IN ('token_usage', 'cost_usd');
     END IF;
     RETURN NULL;
 END
@@ -1013,6 +1014,27 @@ BEGIN
         );
     END IF;
     RETURN NULL;
+END
+$function$;
+
+--- function nexus_count_metrics(project_ids text[], task_ids text[], types text[], of_values double precision[], n bigint)
+CREATE OR REPLACE FUNCTION nexus_count_metrics(project_ids text[], task_ids text[], types text[], of_values double precision[], n bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+BEGIN
+    INSERT INTO @.metric_totals AS t (scope, id, type, metrics, amount)
+    SELECT s.scope, s.id, m.type, sum(n), sum(n * @.nexus_amount(m.type, m.value))
+    FROM unnest(project_ids, task_ids, types, of_values) AS m (project_id, task_id, type, value)
+    CROSS JOIN LATERAL (VALUES ('project', m.project_id), ('task', m.task_id)) AS s (scope, id)
+    WHERE s.scope = 'project' OR s.id <> ''
+    GROUP BY s.scope, s.id, m.type
+    ORDER BY s.scope, s.id, m.type
+    ON CONFLICT (scope, id, type) DO UPDATE SET metrics = t.metrics + excluded.metrics, amount = t.amount + excluded.amount;
+    IF n < 0 THEN
+        DELETE FROM @.metric_totals t USING unnest(project_ids, task_ids, types) AS m (project_id, task_id, type)
+        WHERE t.metrics = 0 AND t.type = m.type AND (t.scope = 'project' AND t.id = m.project_id OR t.scope = 'task' AND t.id = m.task_id);
+    END IF;
 END
 $function$;
 
@@ -1989,9 +2011,6 @@ CREATE TRIGGER sessions_rename_log AFTER UPDATE OF id ON sessions FOR EACH ROW W
 --- trigger tasks_revision of tasks
 CREATE TRIGGER tasks_revision BEFORE UPDATE OF id, project_id, feature_id, sub_feature_id, name, description, status, size, assigned_agent, worktree_path, branch_name, depends_on, blocked_by, qa_iterations, max_iterations, estimated_minutes, actual_minutes, started_at, completed_at, created_at, updated_at, plan_key, priority, metadata, max_attempts, failed_attempts, budget_tokens, budget_usd ON tasks FOR EACH ROW WHEN (new.revision = old.revision) EXECUTE FUNCTION nexus_count_revision();
 
---- trigger metrics_totals of metrics
-CREATE TRIGGER metrics_totals AFTER INSERT OR DELETE OR UPDATE OF project_id, task_id, type, value ON metrics FOR EACH ROW EXECUTE FUNCTION nexus_metric_totals();
-
 --- trigger history_lock of history
 CREATE TRIGGER history_lock BEFORE INSERT ON history FOR EACH STATEMENT EXECUTE FUNCTION nexus_history_lock();
 
@@ -2054,6 +2073,15 @@ CREATE CONSTRAINT TRIGGER session_log_history AFTER DELETE ON session_log DEFERR
 
 --- trigger tasks_changed of tasks
 CREATE TRIGGER tasks_changed AFTER UPDATE OF id, status, assigned_agent ON tasks FOR EACH ROW EXECUTE FUNCTION nexus_task_changed();
+
+--- trigger metrics_totals_insert of metrics
+CREATE TRIGGER metrics_totals_insert AFTER INSERT ON metrics REFERENCING NEW TABLE AS now_is FOR EACH STATEMENT EXECUTE FUNCTION nexus_metric_totals();
+
+--- trigger metrics_totals_update of metrics
+CREATE TRIGGER metrics_totals_update AFTER UPDATE ON metrics REFERENCING OLD TABLE AS was NEW TABLE AS now_is FOR EACH STATEMENT EXECUTE FUNCTION nexus_metric_totals();
+
+--- trigger metrics_totals_delete of metrics
+CREATE TRIGGER metrics_totals_delete AFTER DELETE ON metrics REFERENCING OLD TABLE AS was FOR EACH STATEMENT EXECUTE FUNCTION nexus_metric_totals();
 
 --- trigger metrics_history of metrics
 CREATE CONSTRAINT TRIGGER metrics_history AFTER DELETE ON metrics DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history_metrics();

@@ -1,6 +1,9 @@
 package store
 
 import (
+	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/seed-c8812374/nexus"
@@ -13,13 +16,14 @@ type partKind struct {
 	kind, owner nexus.Kind
 	bringBack   string // inserts again what a record of the history says was deleted
 	undoOnly    bool   // a restore leaves them as they are: metrics, for one, are what it cost
+	together    bool   // bringBack takes many records: %s is a SELECT of their numbers
 }
 
 var partKinds = []partKind{
 	{kind: "attempt", owner: nexus.KindTask, bringBack: bringBackAttempt},
 	{kind: "session_entry", owner: nexus.KindSession, bringBack: bringBackEntry},
-	{kind: "project_metric", owner: nexus.KindProject, bringBack: bringBackMetric, undoOnly: true},
-	{kind: "checkpoint_setting", owner: nexus.KindProject, bringBack: bringBackSetting, undoOnly: true},
+	{kind: "project_metric", owner: nexus.KindProject, bringBack: bringBackMetric, undoOnly: true, together: true},
+	{kind: "checkpoint_setting", owner: nexus.KindProject, bringBack: bringBackSetting, undoOnly: true, together: true},
 }
 
 // partNames are the kinds of all parts, as a list of SQL.
@@ -65,7 +69,7 @@ const (
 	bringBackMetric = `
 		INSERT INTO metrics (id, project_id, agent_id, task_id, type, value, metadata, timestamp, revision)
 		SELECT v1, id, v2, v3, v4, CAST(v5 AS DOUBLE PRECISION), v6, CAST(v7 AS BIGINT), CAST(v8 AS BIGINT)
-		FROM history WHERE seq = $1
+		FROM history WHERE seq IN (%s) ORDER BY seq
 		ON CONFLICT (id) DO NOTHING`
 
 	bringBackSetting = `
@@ -75,7 +79,7 @@ const (
 		SELECT
 			id, CAST(v1 AS BIGINT), CAST(v2 AS BIGINT), CAST(v3 AS BIGINT), CAST(v4 AS BIGINT), CAST(v5 AS BIGINT),
 			CAST(v6 AS BIGINT), CAST(v7 AS BIGINT), CAST(v8 AS BIGINT)
-		FROM history WHERE seq = $1
+		FROM history WHERE seq IN (%s) ORDER BY seq
 		ON CONFLICT (project_id) DO NOTHING`
 )
 
@@ -131,10 +135,32 @@ func (x *reinstatement) bringBack(id string, p partKind) error {
 		found = append(found, driver.Int(r.Int(0)))
 		return nil
 	})
+	if err == nil && p.together {
+		return x.bringBackTogether(found, p)
+	}
 	for _, seq := range found {
 		if err == nil {
 			_, err = x.conn.Exec(x.ctx, p.bringBack, seq)
 		}
 	}
 	return err
+}
+
+// bringBackTogether inserts the rows of many records with few statements.
+func (x *reinstatement) bringBackTogether(found []driver.Arg, p partKind) error {
+	sql := fmt.Sprintf(p.bringBack, "SELECT CAST(value AS BIGINT) FROM "+x.conn.Dialect().Elements(1))
+	for some := range slices.Chunk(found, 1000) {
+		numbers := make([]int64, len(some))
+		for i := range some {
+			numbers[i] = some[i].Int
+		}
+		list, err := json.Marshal(numbers)
+		if err != nil {
+			return err
+		}
+		if _, err := x.conn.Exec(x.ctx, sql, driver.Text(string(list))); err != nil {
+			return err
+		}
+	}
+	return nil
 }

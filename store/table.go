@@ -242,15 +242,49 @@ func (t *table[E, F, U]) fit(e *E) {
 func (t *table[E, F, U]) insert(ctx context.Context, c driver.Conn, e *E) error {
 	*t.revision(e) = 1
 	t.fit(e)
-	args := make([]driver.Arg, 0, len(t.columns)+len(t.initial))
+	_, err := c.Exec(ctx, t.insertSQL, t.insertArgs(make([]driver.Arg, 0, len(t.columns)+len(t.initial)), e)...)
+	return err
+}
+
+// insertArgs appends the arguments of insertSQL.
+func (t *table[E, F, U]) insertArgs(args []driver.Arg, e *E) []driver.Arg {
 	for i := range t.columns {
 		args = append(args, t.columns[i].arg(e))
 	}
 	for i := range t.initial {
 		args = append(args, t.initial[i].arg(e))
 	}
-	_, err := c.Exec(ctx, t.insertSQL, args...)
-	return err
+	return args
+}
+
+// mostTogether is how many rows insertTogether takes: their arguments are as many as
+// PostgreSQL takes, and more would not be faster.
+const mostTogether = 500
+
+// insertTogether inserts rows with one statement, which is a savepoint of its own.
+func (t *table[E, F, U]) insertTogether(ctx context.Context, c driver.Conn, entities []*E) error {
+	head, _, _ := strings.Cut(t.insertSQL, " VALUES ")
+	sql := strings.Builder{}
+	sql.WriteString(head + " VALUES ")
+	var args []driver.Arg
+	for i, e := range entities {
+		*t.revision(e) = 1
+		t.fit(e)
+		before := len(args)
+		args = t.insertArgs(args, e)
+		sql.WriteString([]string{"(", ", ("}[min(i, 1)])
+		for n := before + 1; n <= len(args); n++ {
+			if n > before+1 {
+				sql.WriteString(", ")
+			}
+			sql.WriteString("$" + strconv.Itoa(n))
+		}
+		sql.WriteString(")")
+	}
+	return c.Savepoint(ctx, func() error {
+		_, err := c.Exec(ctx, sql.String(), args...)
+		return err
+	})
 }
 
 // update writes the columns in which after differs from before, and counts the
