@@ -23,6 +23,7 @@ var budgetTests = map[string]timedTest{
 	"RolledBack":   testBudgetRolledBack,
 	"Odd":          testBudgetOdd,
 	"Totals":       testBudgetTotals,
+	"Many":         testBudgetMany,
 }
 
 // uses stores what an attempt at a task has used.
@@ -312,4 +313,39 @@ func testBudgetTotals(t *testing.T, db *store.DB, clock *Clock) {
 			}
 		}
 	})
+}
+
+// testBudgetMany stores more metrics than go to the database together, or none of them if
+// one cannot be stored, and names that. What they come to is checked after each test.
+func testBudgetMany(t *testing.T, db *store.DB, _ *Clock) {
+	ctx := t.Context()
+	must(t, project(ctx, &db.Services, "p"))
+	many := func(first int) (list []*nexus.Metric) {
+		for n := first; n < first+1203; n++ {
+			list = append(list, &nexus.Metric{
+				ID: fmt.Sprintf("m%05d", n), ProjectID: "p", TaskID: fmt.Sprintf("t%d", n%3), Type: []string{"token_usage", "cost_usd", "other"}[n%3], Value: float64(n),
+			})
+		}
+		return list
+	}
+	count := func() int64 {
+		n, err := db.Metrics.Count(ctx, nexus.MetricFilter{})
+		must(t, err)
+		return n
+	}
+	must(t, db.Metrics.CreateMany(ctx, many(0)))
+	same(t, count(), int64(1203))
+
+	again := many(2000)
+	again[777].ID = "m00007"
+	e := refused(t, db.Metrics.CreateMany(ctx, again), nexus.CodeExists)
+	same(t, e.ID, "m00007")
+	same(t, count(), int64(1203))
+	orphan := many(4000)
+	orphan[1201].ProjectID = "nowhere"
+	e = refused(t, db.Metrics.CreateMany(ctx, orphan), nexus.CodeReference)
+	same(t, e.ID, "m05201")
+	same(t, count(), int64(1203))
+	must(t, db.Projects.Delete(ctx, "p"))
+	same(t, count(), int64(0))
 }
