@@ -1,10 +1,12 @@
 package postgres_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -82,6 +84,40 @@ func TestNewsAtTheEnd(t *testing.T) {
 		stop()
 	}
 	db.Close()
+}
+
+// TestWatchCommit loses the commit by which a watcher makes sure that what it tells is on
+// disk, or the answer to it: the watcher goes on with another connection.
+func TestWatchCommit(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Schema(t)
+	for _, arrives := range []bool{true, false} {
+		t.Run(fmt.Sprintf("arrives=%v", arrives), func(t *testing.T) {
+			t.Parallel()
+			var armed, cut atomic.Bool
+			armed.Store(true)
+			proxy := pgtest.NewProxy(t, server, func(fromServer bool, piece []byte) ([]byte, bool) {
+				switch {
+				case !fromServer && bytes.Contains(piece, []byte("COMMIT\x00")) && armed.CompareAndSwap(true, false):
+					cut.Store(arrives)
+					if arrives {
+						return piece, true
+					}
+					return nil, false
+				case fromServer && cut.CompareAndSwap(true, false):
+					return nil, false
+				}
+				return piece, true
+			})
+			id := fmt.Sprint("p", arrives)
+			fatal(t, newProject(t.Context(), &openSchema(t, server, nil).Services, id))
+			db := openSchema(t, proxy.URL(server), nil)
+			err := db.Watch(t.Context(), 0, nexus.HistoryFilter{Kind: nexus.KindProject, ID: id}, func(*nexus.Change) error { return errEnough })
+			if !errors.Is(err, errEnough) || armed.Load() {
+				t.Errorf("it ended with %v; a commit came: %v", err, !armed.Load())
+			}
+		})
+	}
 }
 
 // TestWatchMissesNothing watches, over a connection that breaks again and again and

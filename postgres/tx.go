@@ -261,9 +261,27 @@ type settleError struct{ error }
 
 func (e settleError) Unwrap() error { return e.error }
 
-// Settle implements driver.Settler. What a standby shows is on the primary's disk.
+// Settle implements driver.Settler. It changes nothing, so whatever has become of a try
+// whose connection broke, it can be made again. What a standby shows is on the primary's
+// disk.
 func (d *db) Settle(ctx context.Context) error {
-	err := d.look(ctx, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", func(c driver.Conn) error {
+	until := d.deadline()
+	for {
+		err := d.settleOnce(ctx)
+		switch nexus.CodeOf(err) {
+		case nexus.CodeReadOnly:
+			return nil
+		case nexus.CodeOffline, nexus.CodeUnknown:
+			if until.wait(ctx, outage) {
+				continue
+			}
+		}
+		return err
+	}
+}
+
+func (d *db) settleOnce(ctx context.Context) error {
+	return d.look(ctx, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", func(c driver.Conn) error {
 		own := c.(*conn)
 		if err := own.Query(ctx, settle, nil, nil); err != nil {
 			return err
@@ -271,10 +289,6 @@ func (d *db) Settle(ctx context.Context) error {
 		_, err := own.commit(ctx)
 		return err
 	})
-	if nexus.CodeOf(err) == nexus.CodeReadOnly {
-		return nil
-	}
-	return err
 }
 
 // rollback undoes the transaction, if it has not been committed.
