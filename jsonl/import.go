@@ -74,8 +74,27 @@ type importer struct {
 	names    map[string][]string // columns by table
 	stored   map[string]int64
 	rows     int
+	waiting  waiting
 	problems []nexus.Problem
 }
+
+// waiting are rows of one table with the same columns, read but not stored.
+type waiting struct {
+	table   *store.ContentTable
+	columns []string
+	rows    [][]driver.Arg
+	places  []place // of the rows
+	bytes   int     // of their lines
+}
+
+// place is where something is in the export; both count from 1.
+type place struct{ line, column int }
+
+// Bounds on the rows that wait.
+const (
+	mostWaiting      = 500
+	mostBytesWaiting = 4 << 20
+)
 
 func (i *importer) run() error {
 	more, err := i.next(maxHeader)
@@ -109,6 +128,9 @@ func (i *importer) run() error {
 		if i.rows++; i.rows%1000 == 0 {
 			i.progress(i.rows, total)
 		}
+	}
+	if err := i.flush(); err != nil {
+		return err
 	}
 	if len(i.problems) == 0 {
 		i.compareCounts()
@@ -279,17 +301,37 @@ func (i *importer) readRow() error {
 	if len(i.problems) > 0 {
 		return nil
 	}
-	err := i.loader.Insert(i.ctx, table, columns, values)
+	w := &i.waiting
+	if len(w.rows) == mostWaiting || w.bytes > mostBytesWaiting || w.table != table || !slices.Equal(w.columns, columns) {
+		if err := i.flush(); err != nil || len(i.problems) > 0 {
+			return err
+		}
+		w.table, w.columns = table, columns
+	}
+	_, column := i.document.Place(row)
+	w.rows, w.places = append(w.rows, values), append(w.places, place{i.number, column})
+	w.bytes += len(i.line)
+	return nil
+}
+
+// flush stores the rows that wait. They came before whatever has been found wrong since.
+func (i *importer) flush() error {
+	w := &i.waiting
+	if len(w.rows) == 0 {
+		return nil
+	}
+	stored, err := i.loader.InsertMany(i.ctx, w.table, w.columns, w.rows)
 	switch nexus.CodeOf(err) {
 	case "":
-		i.stored[table.Name]++
-		return nil
+		i.stored[w.table.Name] += int64(stored)
 	case nexus.CodeExists, nexus.CodeReference, nexus.CodeInvalid:
-		i.problem(row, table.Name, err.Error())
-		return nil
+		at := w.places[stored]
+		i.problems = slices.Insert(i.problems, 0, nexus.Problem{Field: w.table.Name, Line: at.line, Column: at.column, Message: err.Error()})
 	default:
 		return err
 	}
+	*w = waiting{}
+	return nil
 }
 
 func (i *importer) readValues(table *store.ContentTable, row *jsontree.Node) (columns []string, values []driver.Arg) {

@@ -26,9 +26,10 @@ type conn struct {
 	// Statements that begin and end transactions and savepoints are not sent by
 	// themselves but with the statement that follows, so they cost no round trip.
 	pending []string
-	inTx    bool // there is a transaction, if only in pending
-	sent    bool // something of it has been sent
-	depth   int  // of savepoints
+	inTx    bool  // there is a transaction, if only in pending
+	sent    bool  // something of it has been sent
+	depth   int   // of savepoints
+	much    *much // what has been written, if it is counted
 
 	commits  bool   // the next statement is sent with COMMIT
 	ended    *ended // what became of that
@@ -46,7 +47,30 @@ func (c *conn) Dialect() driver.Dialect {
 
 // Exec implements driver.Conn.
 func (c *conn) Exec(ctx context.Context, sql string, args ...driver.Arg) (int64, error) {
-	return c.run(ctx, sql, args, nil)
+	n, err := c.run(ctx, sql, args, nil)
+	if err == nil && c.much != nil && c.much.more(n) {
+		c.pending = append(c.pending, analyze)
+	}
+	return n, err
+}
+
+// analyze has the server look at how much there is of what is looked for row by row. The
+// plans for that, also those of triggers, are kept from when there was less, or nothing,
+// and then reading all of a table or an index looks cheap. They are made again by it.
+const analyze = "ANALYZE tasks, task_dependencies"
+
+// much says when a transaction has written so much that it has to be looked at: nobody else
+// does, before it is committed.
+type much struct{ wrote, analyzed int64 }
+
+func (m *much) more(rows int64) bool {
+	const first, growth = 500, 8
+	m.wrote += max(rows, 1)
+	if m.wrote < max(first, m.analyzed*growth) {
+		return false
+	}
+	m.analyzed = m.wrote
+	return true
 }
 
 // Query implements driver.Conn.

@@ -53,7 +53,7 @@ func TestRemake(t *testing.T) {
 		"an index":                 {"DROP INDEX idx_tasks_ready", []string{"index idx_tasks_ready of tasks"}},
 		"another index":            {"DROP INDEX idx_tasks_plan_key; CREATE INDEX idx_tasks_plan_key ON tasks (name)", []string{"index idx_tasks_plan_key of tasks"}},
 		"a trigger that is off":    {"ALTER TABLE tasks DISABLE TRIGGER tasks_history", []string{"trigger tasks_history of tasks"}},
-		"a function":               {"DROP FUNCTION nexus_feature_move() CASCADE", []string{"function nexus_feature_move()", "trigger tasks_feature_move of tasks", "trigger tasks_feature_delete of tasks"}},
+		"a function":               {"DROP FUNCTION nexus_feature_move() CASCADE", []string{"function nexus_feature_move()", "trigger tasks_feature_move of tasks"}},
 		"another function":         {"CREATE OR REPLACE FUNCTION nexus_history() RETURNS TRIGGER LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'", []string{"function nexus_history()"}},
 		"a function of another":    {"CREATE FUNCTION nexus_history(mine TEXT) RETURNS TEXT LANGUAGE sql AS 'SELECT mine'", nil},
 		"a view":                   {"DROP VIEW task_dependency_lists", []string{"view task_dependency_lists"}},

@@ -118,17 +118,22 @@ AS $function$ SELECT greatest(least(seconds, 9223372036854), -9223372036854) * 1
 CREATE OR REPLACE FUNCTION nexus_recount(ids text[])
  RETURNS void
  LANGUAGE plpgsql
+ SET enable_seqscan TO 'off'
 AS $function$
+DECLARE
+    one TEXT COLLATE "C";
+    was BIGINT;
+    is_now BIGINT;
 BEGIN
-    PERFORM 1 FROM @.tasks WHERE id = ANY (ids) ORDER BY id FOR NO KEY UPDATE;
-    UPDATE @.tasks SET open_dependencies = counted.open
-    FROM (
-        SELECT t.id, (
-            SELECT count(*) FROM @.task_dependencies e
-            WHERE e.task_id = t.id AND NOT EXISTS (
-                SELECT 1 FROM @.tasks d WHERE d.id = e.depends_on AND d.status IN ('completed', 'skipped'))) AS open
-        FROM @.tasks t WHERE t.id = ANY (ids)) counted
-    WHERE tasks.id = counted.id AND tasks.open_dependencies <> counted.open;
+    FOR one IN SELECT DISTINCT i COLLATE "C" FROM unnest(ids) i ORDER BY 1 LOOP
+        SELECT open_dependencies INTO was FROM @.tasks WHERE id = one FOR NO KEY UPDATE;
+        CONTINUE WHEN NOT FOUND;
+        SELECT count(*) INTO is_now FROM @.task_dependencies e
+        WHERE e.task_id = one AND coalesce((SELECT d.status NOT IN ('completed', 'skipped') FROM @.tasks d WHERE d.id = e.depends_on), true);
+        IF is_now <> was THEN
+            UPDATE @.tasks SET open_dependencies = is_now WHERE id = one;
+        END IF;
+    END LOOP;
 END
 $function$;
 
@@ -136,30 +141,30 @@ $function$;
 CREATE OR REPLACE FUNCTION nexus_dependencies()
  RETURNS trigger
  LANGUAGE plpgsql
- SET search_path FROM CURRENT
+ SET enable_seqscan TO 'off'
 AS $function$
 DECLARE
     names TEXT[] := ARRAY[NEW.id];
+    needed TEXT[];
     waiting TEXT[];
 BEGIN
     IF TG_OP = 'UPDATE' THEN
         names := names || OLD.id;
     END IF;
     IF TG_OP = 'UPDATE' OR NEW.depends_on IS NOT NULL THEN
-        DELETE FROM task_dependencies WHERE task_id = ANY (names);
-        INSERT INTO task_dependencies (task_id, depends_on)
-        SELECT DISTINCT NEW.id, item FROM nexus_ids(NEW.depends_on) item;
+        needed := ARRAY(SELECT DISTINCT item FROM @.nexus_ids(NEW.depends_on) item);
+        DELETE FROM @.task_dependencies WHERE task_id = ANY (names);
+        INSERT INTO @.task_dependencies (task_id, depends_on) SELECT NEW.id, unnest(needed);
         IF current_setting('transaction_isolation') = 'serializable' THEN
-            PERFORM 1 FROM tasks WHERE id IN (SELECT depends_on FROM task_dependencies WHERE task_id = NEW.id) ORDER BY id FOR SHARE;
+            PERFORM 1 FROM @.tasks WHERE id = ANY (needed) ORDER BY id FOR SHARE;
         ELSE
-            PERFORM 1 FROM tasks WHERE id IN (SELECT depends_on FROM task_dependencies WHERE task_id = NEW.id) ORDER BY id FOR NO KEY UPDATE;
-            UPDATE tasks SET open_dependencies = open_dependencies
-            WHERE id IN (SELECT depends_on FROM task_dependencies WHERE task_id = NEW.id);
+            PERFORM 1 FROM @.tasks WHERE id = ANY (needed) ORDER BY id FOR NO KEY UPDATE;
+            UPDATE @.tasks SET open_dependencies = open_dependencies WHERE id = ANY (needed);
         END IF;
     END IF;
-    waiting := ARRAY(SELECT task_id FROM task_dependencies WHERE depends_on = ANY (names));
+    waiting := ARRAY(SELECT task_id FROM @.task_dependencies WHERE depends_on = ANY (names));
     IF waiting <> '{}' OR NEW.depends_on IS NOT NULL OR NEW.open_dependencies <> 0 THEN
-        PERFORM nexus_recount(waiting || NEW.id);
+        PERFORM @.nexus_recount(waiting || NEW.id);
     END IF;
     RETURN NULL;
 END
@@ -224,21 +229,6 @@ BEGIN
         UPDATE @.sub_features SET status = 'in_progress', revision = revision + 1
         WHERE id = sub_feature AND status IN ('backlog', 'planning');
     END IF;
-END
-$function$;
-
---- function nexus_feature_insert()
-CREATE OR REPLACE FUNCTION nexus_feature_insert()
- RETURNS trigger
- LANGUAGE plpgsql
-AS $function$
-BEGIN
-    PERFORM @.nexus_count_tasks(NEW.feature_id, NEW.sub_feature_id,
-        1, (NEW.status NOT IN ('completed', 'skipped'))::INT, (NEW.status = 'completed')::INT, NEW.updated_at);
-    IF NEW.status = 'in_progress' THEN
-        PERFORM @.nexus_start_feature(NEW.feature_id, NEW.sub_feature_id, NEW.updated_at);
-    END IF;
-    RETURN NULL;
 END
 $function$;
 
@@ -1035,6 +1025,44 @@ BEGIN
         DELETE FROM @.metric_totals t USING unnest(project_ids, task_ids, types) AS m (project_id, task_id, type)
         WHERE t.metrics = 0 AND t.type = m.type AND (t.scope = 'project' AND t.id = m.project_id OR t.scope = 'task' AND t.id = m.task_id);
     END IF;
+END
+$function$;
+
+--- function nexus_feature_tasks()
+CREATE OR REPLACE FUNCTION nexus_feature_tasks()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+DECLARE
+    part RECORD;
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        FOR part IN
+            SELECT feature_id, sub_feature_id, count(*) AS tasks,
+                count(*) FILTER (WHERE status NOT IN ('completed', 'skipped')) AS open,
+                count(*) FILTER (WHERE status = 'completed') AS completed
+            FROM was WHERE feature_id IS NOT NULL OR sub_feature_id IS NOT NULL
+            GROUP BY feature_id, sub_feature_id ORDER BY feature_id, sub_feature_id
+        LOOP
+            PERFORM @.nexus_count_tasks(part.feature_id, part.sub_feature_id, -part.tasks, -part.open, -part.completed, NULL);
+        END LOOP;
+        RETURN NULL;
+    END IF;
+    FOR part IN
+        SELECT feature_id, sub_feature_id, count(*) AS tasks,
+            count(*) FILTER (WHERE status NOT IN ('completed', 'skipped')) AS open,
+            count(*) FILTER (WHERE status = 'completed') AS completed,
+            max(updated_at) AS changed,
+            max(updated_at) FILTER (WHERE status = 'in_progress') AS started
+        FROM now_is WHERE feature_id IS NOT NULL OR sub_feature_id IS NOT NULL
+        GROUP BY feature_id, sub_feature_id ORDER BY feature_id, sub_feature_id
+    LOOP
+        PERFORM @.nexus_count_tasks(part.feature_id, part.sub_feature_id, part.tasks, part.open, part.completed, part.changed);
+        IF part.started IS NOT NULL THEN
+            PERFORM @.nexus_start_feature(part.feature_id, part.sub_feature_id, part.started);
+        END IF;
+    END LOOP;
+    RETURN NULL;
 END
 $function$;
 
@@ -1963,14 +1991,8 @@ CREATE TRIGGER tasks_dependencies_update AFTER UPDATE OF id, depends_on ON tasks
 --- trigger tasks_dependents_delete of tasks
 CREATE TRIGGER tasks_dependents_delete AFTER DELETE ON tasks FOR EACH ROW EXECUTE FUNCTION nexus_dependents();
 
---- trigger tasks_feature_insert of tasks
-CREATE TRIGGER tasks_feature_insert AFTER INSERT ON tasks FOR EACH ROW WHEN (new.feature_id IS NOT NULL OR new.sub_feature_id IS NOT NULL) EXECUTE FUNCTION nexus_feature_insert();
-
 --- trigger tasks_feature_move of tasks
 CREATE TRIGGER tasks_feature_move AFTER UPDATE OF feature_id, sub_feature_id ON tasks FOR EACH ROW WHEN (new.feature_id IS DISTINCT FROM old.feature_id OR new.sub_feature_id IS DISTINCT FROM old.sub_feature_id) EXECUTE FUNCTION nexus_feature_move();
-
---- trigger tasks_feature_delete of tasks
-CREATE TRIGGER tasks_feature_delete AFTER DELETE ON tasks FOR EACH ROW WHEN (old.feature_id IS NOT NULL OR old.sub_feature_id IS NOT NULL) EXECUTE FUNCTION nexus_feature_move();
 
 --- trigger features_follow of features
 CREATE TRIGGER features_follow BEFORE UPDATE OF task_count, open_task_count, completed_task_count ON features FOR EACH ROW WHEN (new.open_task_count = 0 AND new.task_count > 0 AND (new.status = ANY (ARRAY['backlog'::text, 'planning'::text, 'in_progress'::text])) OR new.open_task_count > 0 AND new.completed_task_count > old.completed_task_count AND (new.status = ANY (ARRAY['backlog'::text, 'planning'::text])) OR new.open_task_count > old.open_task_count AND new.status = 'done'::text) EXECUTE FUNCTION nexus_follow();
@@ -2088,3 +2110,9 @@ CREATE CONSTRAINT TRIGGER metrics_history AFTER DELETE ON metrics DEFERRABLE INI
 
 --- trigger checkpoint_settings_history of checkpoint_settings
 CREATE CONSTRAINT TRIGGER checkpoint_settings_history AFTER DELETE ON checkpoint_settings DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history_checkpoint_settings();
+
+--- trigger tasks_feature_insert of tasks
+CREATE TRIGGER tasks_feature_insert AFTER INSERT ON tasks REFERENCING NEW TABLE AS now_is FOR EACH STATEMENT EXECUTE FUNCTION nexus_feature_tasks();
+
+--- trigger tasks_feature_delete of tasks
+CREATE TRIGGER tasks_feature_delete AFTER DELETE ON tasks REFERENCING OLD TABLE AS was FOR EACH STATEMENT EXECUTE FUNCTION nexus_feature_tasks();

@@ -122,6 +122,7 @@ func (d *db) writeOnce(ctx context.Context, begin, lock string, fn func(driver.C
 	}
 	defer c.release()
 	c.begin(begin)
+	c.much = new(much)
 	c.pending = append(c.pending, lock)
 	defer c.rollback() // of what has not been committed
 	err = fn(c)
@@ -147,7 +148,7 @@ func (d *db) writeOnce(ctx context.Context, begin, lock string, fn func(driver.C
 
 // begin begins a transaction, with its first statement.
 func (c *conn) begin(sql string) {
-	c.inTx, c.sent, c.conflict = true, false, nil
+	c.inTx, c.sent, c.conflict, c.much = true, false, nil, nil
 	c.pending = append(append(c.pending[:0], sql), c.db.settings()...)
 }
 

@@ -232,7 +232,7 @@ type Loader struct {
 	conn     driver.Conn
 	end      *settlement
 	contents *Contents
-	inserts  map[string]string // SQL by table and columns
+	inserts  map[string]string // beginnings of SQL by table and columns
 	follow   []followed
 	newest   int64 // of the loaded history; 0 if there is none
 	deltas   []loadedDelta
@@ -297,35 +297,33 @@ func (l *Loader) Table(name string) *ContentTable {
 	return &l.contents.Tables[i]
 }
 
-// Insert stores a row. Tables come in the order of [Contents]; columns that are left
-// out get their default.
-func (l *Loader) Insert(ctx context.Context, table *ContentTable, columns []string, row []driver.Arg) error {
-	sql := l.insertSQL(table, columns)
-	if err := l.prepareHistory(ctx, table.Name); err != nil {
-		return err
-	}
-	if table.Name == "history" && l.conn.Dialect().FirstChange != "" {
-		row = l.takeDeltas(columns, row)
-	}
-	if _, err := l.conn.Exec(ctx, sql, row...); err != nil {
+// insert stores a row.
+func (l *Loader) insert(ctx context.Context, table *ContentTable, columns []string, row []driver.Arg) error {
+	sql := l.insertHead(table, columns) + " VALUES " + places(1, len(columns))
+	if _, err := l.conn.Exec(ctx, sql, l.withoutDeltas(table, columns, row)...); err != nil {
 		return err
 	}
 	l.inserted(table, columns, row)
 	return nil
 }
 
-func (l *Loader) insertSQL(table *ContentTable, columns []string) string {
-	key := table.Name + "\x00" + strings.Join(columns, "\x00")
-	sql, known := l.inserts[key]
-	if !known {
-		places := make([]string, len(columns))
-		for i := range places {
-			places[i] = fmt.Sprintf("$%d", i+1)
-		}
-		sql = "INSERT INTO " + table.Name + " (" + quotedNames(columns) + ") VALUES (" + strings.Join(places, ", ") + ")"
-		l.inserts[key] = sql
+// withoutDeltas is a row as it is stored.
+func (l *Loader) withoutDeltas(table *ContentTable, columns []string, row []driver.Arg) []driver.Arg {
+	if table.Name == "history" && l.keepsWhole() {
+		return l.takeDeltas(columns, row)
 	}
-	return sql
+	return row
+}
+
+// insertHead is the beginning of an INSERT, up to its VALUES.
+func (l *Loader) insertHead(table *ContentTable, columns []string) string {
+	key := table.Name + "\x00" + strings.Join(columns, "\x00")
+	head, known := l.inserts[key]
+	if !known {
+		head = "INSERT INTO " + table.Name + " (" + quotedNames(columns) + ")"
+		l.inserts[key] = head
+	}
+	return head
 }
 
 // inserted remembers what Finish needs to know of a row.

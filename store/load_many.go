@@ -10,18 +10,29 @@ import (
 	"github.com/seed-c8812374/nexus/store/driver"
 )
 
-// insertMany stores rows of a table, which must not be used afterwards. It is Insert
-// for many, in whatever way is best for the database.
-func (l *Loader) insertMany(ctx context.Context, table *ContentTable, columns []string, rows [][]driver.Arg) error {
+// InsertMany stores rows, in whatever way is best for the database. Tables come in the
+// order of [Contents]; columns that are left out get their default. It returns how many
+// rows are stored: when one cannot be, those before it. The rows must not be used
+// afterwards.
+func (l *Loader) InsertMany(ctx context.Context, table *ContentTable, columns []string, rows [][]driver.Arg) (stored int, err error) {
 	if l.bulk != nil {
-		return l.bulk.Copy(ctx, table.Name, columns, rows)
+		return len(rows), l.bulk.Copy(ctx, table.Name, columns, rows)
 	}
-	for _, row := range rows {
-		if err := l.Insert(ctx, table, columns, row); err != nil {
-			return err
+	if err := l.prepareHistory(ctx, table.Name); err != nil {
+		return 0, err
+	}
+	stored, err = insertTogether(ctx, l.conn, l.insertHead(table, columns), len(columns), len(rows), func(row int) []driver.Arg {
+		return l.withoutDeltas(table, columns, rows[row])
+	})
+	for _, row := range rows[:stored] {
+		l.inserted(table, columns, row)
+	}
+	for err == nil && stored < len(rows) {
+		if err = l.insert(ctx, table, columns, rows[stored]); err == nil {
+			stored++
 		}
 	}
-	return nil
+	return stored, err
 }
 
 // exactly runs fn, which loads all that another database has, its history included, and

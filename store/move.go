@@ -314,7 +314,7 @@ func (m *move) storeBatch(target *ContentTable, columns []string, b *moveBatch) 
 	if err := m.loader.checkFits(target, columns, b.rows); err != nil {
 		return err
 	}
-	err := m.loader.insertMany(m.ctx, target, columns, b.rows)
+	_, err := m.loader.InsertMany(m.ctx, target, columns, b.rows)
 	switch nexus.CodeOf(err) {
 	case nexus.CodeExists, nexus.CodeReference, nexus.CodeInvalid:
 		return &nexus.Error{

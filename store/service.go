@@ -57,7 +57,7 @@ func (s *Service[E, F, U]) CreateMany(ctx context.Context, entities []*E) error 
 	err := s.run.write(ctx, func(c driver.Conn, end *settlement) error {
 		end.did(s.table.createName, "")
 		current = -1
-		together, err := s.insertTogether(ctx, c, entities)
+		together, err := s.table.insertMany(ctx, c, entities)
 		if err != nil {
 			return err
 		}
@@ -86,28 +86,6 @@ func (s *Service[E, F, U]) CreateMany(ctx context.Context, entities []*E) error 
 		return err
 	}
 	return withoutID(s.table.explain(ctx, s.run, entities[current], err), unnamed[current])
-}
-
-// insertTogether inserts metrics many at a time where each statement counts them, and
-// returns how many. Where one of some cannot be stored, those and the others are left to
-// whoever tells which it is.
-func (s *Service[E, F, U]) insertTogether(ctx context.Context, c driver.Conn, entities []*E) (done int, err error) {
-	if s.table.kind != nexus.KindMetric || !c.Dialect().LocksRows {
-		return 0, nil
-	}
-	for len(entities)-done > 1 {
-		some := entities[done:min(done+mostTogether, len(entities))]
-		err := s.table.insertTogether(ctx, c, some)
-		switch code := nexus.CodeOf(err); {
-		case err == nil:
-			done += len(some)
-		case code == nexus.CodeExists || code == nexus.CodeReference || code == nexus.CodeInvalid:
-			return done, nil
-		default:
-			return done, err
-		}
-	}
-	return done, nil
 }
 
 // withoutID takes an id that was made, and that nobody has heard of, out of an

@@ -257,33 +257,13 @@ func (t *table[E, F, U]) insertArgs(args []driver.Arg, e *E) []driver.Arg {
 	return args
 }
 
-// mostTogether is how many rows are inserted together. PostgreSQL takes 65,535 arguments,
-// of which these are a tenth.
-const mostTogether = 500
-
-// insertTogether inserts rows with one statement, which is a savepoint of its own.
-func (t *table[E, F, U]) insertTogether(ctx context.Context, c driver.Conn, entities []*E) error {
+// insertMany inserts rows, and returns how many; see insertTogether.
+func (t *table[E, F, U]) insertMany(ctx context.Context, c driver.Conn, entities []*E) (done int, err error) {
 	head, _, _ := strings.Cut(t.insertSQL, " VALUES ")
-	sql := strings.Builder{}
-	sql.WriteString(head + " VALUES ")
-	var args []driver.Arg
-	for i, e := range entities {
-		*t.revision(e) = 1
-		t.fit(e)
-		before := len(args)
-		args = t.insertArgs(args, e)
-		sql.WriteString([]string{"(", ", ("}[min(i, 1)])
-		for n := before + 1; n <= len(args); n++ {
-			if n > before+1 {
-				sql.WriteString(", ")
-			}
-			sql.WriteString("$" + strconv.Itoa(n))
-		}
-		sql.WriteString(")")
-	}
-	return c.Savepoint(ctx, func() error {
-		_, err := c.Exec(ctx, sql.String(), args...)
-		return err
+	return insertTogether(ctx, c, head, len(t.columns)+len(t.initial), len(entities), func(row int) []driver.Arg {
+		*t.revision(entities[row]) = 1
+		t.fit(entities[row])
+		return t.insertArgs(nil, entities[row])
 	})
 }
 

@@ -74,11 +74,15 @@ func testDerivedFollows(t *testing.T, db *store.DB) {
 	const insertDerived = `
 		INSERT INTO tasks (id, project_id, name, created_at, updated_at, status, depends_on, open_dependencies)
 		VALUES ($1, 'p1', 'n', 1, 2, $2, $3, $4)`
+	const insertMany = `
+		INSERT INTO tasks (id, project_id, name, created_at, updated_at, status, depends_on, feature_id, sub_feature_id)
+		VALUES ($1, 'p1', 'n', 1, 2, $2, $3, $4, $5), ('7', 'p1', 'n', 1, 2, $6, $7, $4, NULL), ('null', 'p1', 'n', 1, 2, $8, NULL, NULL, $5)`
 	const updateAll = "UPDATE tasks SET id = $2, status = $3, depends_on = $4, feature_id = $5, sub_feature_id = $6 WHERE id = $1"
 	// As a program does that stores whole rows, some of it from long ago.
 	const updateWhole = "UPDATE tasks SET id = id, depends_on = depends_on, status = $2, open_dependencies = $3 WHERE id = $1"
 	changes := map[string]change{
 		"insert":         statement(insert, status, dependsOn, feature, subFeature),
+		"inserts":        statement(insertMany, status, dependsOn, feature, subFeature, status, dependsOn, status),
 		"insert derived": statement(insertDerived, status, dependsOn, number),
 		"status":         statement("UPDATE tasks SET status = $2 WHERE id = $1", status),
 		"statuses":       statement("UPDATE tasks SET status = $2 WHERE id >= $1", status),
@@ -99,6 +103,22 @@ func testDerivedFollows(t *testing.T, db *store.DB) {
 				return tx.Tasks.Create(ctx, &nexus.Task{
 					ID: id, ProjectID: "p1", Name: "n", FeatureID: "f1", SubFeatureID: "u1", Status: status, DependsOn: on,
 				})
+			}
+		},
+		"CreateMany": func(rt *rapid.T, _ string) func(*store.Tx) error {
+			var tasks []nexus.Task
+			for _, id := range rapid.SliceOfNDistinct(rapid.SampledFrom(ids), 2, 4, rapid.ID).Draw(rt, "ids") {
+				feature, _ := drawFeature().Draw(rt, "feature").(string)
+				tasks = append(tasks, nexus.Task{
+					ID: id, ProjectID: "p1", Name: "n", FeatureID: feature, Status: drawStatus().Draw(rt, "status"), DependsOn: drawOn().Draw(rt, "on"),
+				})
+			}
+			return func(tx *store.Tx) error {
+				var list []*nexus.Task
+				for _, t := range tasks {
+					list = append(list, &t)
+				}
+				return tx.Tasks.CreateMany(ctx, list)
 			}
 		},
 		"Update": func(rt *rapid.T, id string) func(*store.Tx) error {

@@ -2,9 +2,16 @@
 -- deleted: its metrics, and which checkpoints are made by themselves. What is deleted while
 -- the project stays is not.
 --
--- Here it has more: what the metrics come to is counted once a statement. Once a row, the
--- versions of one total that a transaction leaves behind made thousands of metrics take
--- minutes, because each has to be passed by to find the last.
+-- Here it has more, for what is stored many at a time:
+--
+-- What metrics come to, and the tasks of a feature that are new or gone, are counted once a
+-- statement. Once a row, the versions of one total that a transaction leaves behind made
+-- thousands of rows take minutes, because each has to be passed by to find the last.
+--
+-- What follows for dependencies is looked up by index. A trigger's plans are made once a
+-- session, perhaps while there is next to nothing in the tables, and then reading all of a
+-- table looks cheap; it stays the plan when there are thousands. So the functions forbid it,
+-- and look up row by row what a plan could join in another way.
 
 -- +goose Up
 -- +goose StatementBegin
@@ -102,7 +109,177 @@ DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history_metric
 CREATE CONSTRAINT TRIGGER checkpoint_settings_history AFTER DELETE ON checkpoint_settings
 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION nexus_history_checkpoint_settings();
 
+-- +goose StatementBegin
+DO $do$
+DECLARE
+    schema_name CONSTANT TEXT := '"' || replace(current_schema(), '"', '""') || '".';
+BEGIN
+    EXECUTE replace($make$
+CREATE OR REPLACE FUNCTION nexus_recount(ids TEXT[]) RETURNS VOID LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+    one TEXT COLLATE "C";
+    was BIGINT;
+    is_now BIGINT;
+BEGIN
+    FOR one IN SELECT DISTINCT i COLLATE "C" FROM unnest(ids) i ORDER BY 1 LOOP
+        SELECT open_dependencies INTO was FROM @.tasks WHERE id = one FOR NO KEY UPDATE;
+        CONTINUE WHEN NOT FOUND;
+        SELECT count(*) INTO is_now FROM @.task_dependencies e
+        WHERE e.task_id = one AND coalesce((SELECT d.status NOT IN ('completed', 'skipped') FROM @.tasks d WHERE d.id = e.depends_on), true);
+        IF is_now <> was THEN
+            UPDATE @.tasks SET open_dependencies = is_now WHERE id = one;
+        END IF;
+    END LOOP;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION nexus_dependencies() RETURNS TRIGGER LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+    names TEXT[] := ARRAY[NEW.id];
+    needed TEXT[];
+    waiting TEXT[];
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        names := names || OLD.id;
+    END IF;
+    IF TG_OP = 'UPDATE' OR NEW.depends_on IS NOT NULL THEN
+        needed := ARRAY(SELECT DISTINCT item FROM @.nexus_ids(NEW.depends_on) item);
+        DELETE FROM @.task_dependencies WHERE task_id = ANY (names);
+        INSERT INTO @.task_dependencies (task_id, depends_on) SELECT NEW.id, unnest(needed);
+        IF current_setting('transaction_isolation') = 'serializable' THEN
+            PERFORM 1 FROM @.tasks WHERE id = ANY (needed) ORDER BY id FOR SHARE;
+        ELSE
+            PERFORM 1 FROM @.tasks WHERE id = ANY (needed) ORDER BY id FOR NO KEY UPDATE;
+            UPDATE @.tasks SET open_dependencies = open_dependencies WHERE id = ANY (needed);
+        END IF;
+    END IF;
+    waiting := ARRAY(SELECT task_id FROM @.task_dependencies WHERE depends_on = ANY (names));
+    IF waiting <> '{}' OR NEW.depends_on IS NOT NULL OR NEW.open_dependencies <> 0 THEN
+        PERFORM @.nexus_recount(waiting || NEW.id);
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION nexus_feature_tasks() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+DECLARE
+    part RECORD;
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        FOR part IN
+            SELECT feature_id, sub_feature_id, count(*) AS tasks,
+                count(*) FILTER (WHERE status NOT IN ('completed', 'skipped')) AS open,
+                count(*) FILTER (WHERE status = 'completed') AS completed
+            FROM was WHERE feature_id IS NOT NULL OR sub_feature_id IS NOT NULL
+            GROUP BY feature_id, sub_feature_id ORDER BY feature_id, sub_feature_id
+        LOOP
+            PERFORM @.nexus_count_tasks(part.feature_id, part.sub_feature_id, -part.tasks, -part.open, -part.completed, NULL);
+        END LOOP;
+        RETURN NULL;
+    END IF;
+    FOR part IN
+        SELECT feature_id, sub_feature_id, count(*) AS tasks,
+            count(*) FILTER (WHERE status NOT IN ('completed', 'skipped')) AS open,
+            count(*) FILTER (WHERE status = 'completed') AS completed,
+            max(updated_at) AS changed,
+            max(updated_at) FILTER (WHERE status = 'in_progress') AS started
+        FROM now_is WHERE feature_id IS NOT NULL OR sub_feature_id IS NOT NULL
+        GROUP BY feature_id, sub_feature_id ORDER BY feature_id, sub_feature_id
+    LOOP
+        PERFORM @.nexus_count_tasks(part.feature_id, part.sub_feature_id, part.tasks, part.open, part.completed, part.changed);
+        IF part.started IS NOT NULL THEN
+            PERFORM @.nexus_start_feature(part.feature_id, part.sub_feature_id, part.started);
+        END IF;
+    END LOOP;
+    RETURN NULL;
+END
+$$$make$, '@.', schema_name);
+END
+$do$;
+-- +goose StatementEnd
+
+-- Their names are the last of their kind: features are locked after tasks.
+DROP TRIGGER tasks_feature_insert ON tasks;
+DROP TRIGGER tasks_feature_delete ON tasks;
+DROP FUNCTION nexus_feature_insert();
+CREATE TRIGGER tasks_feature_insert AFTER INSERT ON tasks
+REFERENCING NEW TABLE AS now_is FOR EACH STATEMENT EXECUTE FUNCTION nexus_feature_tasks();
+CREATE TRIGGER tasks_feature_delete AFTER DELETE ON tasks
+REFERENCING OLD TABLE AS was FOR EACH STATEMENT EXECUTE FUNCTION nexus_feature_tasks();
+
 -- +goose Down
+DROP TRIGGER tasks_feature_delete ON tasks;
+DROP TRIGGER tasks_feature_insert ON tasks;
+DROP FUNCTION nexus_feature_tasks();
+-- +goose StatementBegin
+DO $do$
+DECLARE
+    schema_name CONSTANT TEXT := '"' || replace(current_schema(), '"', '""') || '".';
+BEGIN
+    EXECUTE replace($make$
+CREATE OR REPLACE FUNCTION nexus_recount(ids TEXT[]) RETURNS VOID LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM 1 FROM @.tasks WHERE id = ANY (ids) ORDER BY id FOR NO KEY UPDATE;
+    UPDATE @.tasks SET open_dependencies = counted.open
+    FROM (
+        SELECT t.id, (
+            SELECT count(*) FROM @.task_dependencies e
+            WHERE e.task_id = t.id AND NOT EXISTS (
+                SELECT 1 FROM @.tasks d WHERE d.id = e.depends_on AND d.status IN ('completed', 'skipped'))) AS open
+        FROM @.tasks t WHERE t.id = ANY (ids)) counted
+    WHERE tasks.id = counted.id AND tasks.open_dependencies <> counted.open;
+END
+$$;
+
+CREATE FUNCTION nexus_feature_insert() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM @.nexus_count_tasks(NEW.feature_id, NEW.sub_feature_id,
+        1, (NEW.status NOT IN ('completed', 'skipped'))::INT, (NEW.status = 'completed')::INT, NEW.updated_at);
+    IF NEW.status = 'in_progress' THEN
+        PERFORM @.nexus_start_feature(NEW.feature_id, NEW.sub_feature_id, NEW.updated_at);
+    END IF;
+    RETURN NULL;
+END
+$$$make$, '@.', schema_name);
+END
+$do$;
+-- +goose StatementEnd
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION nexus_dependencies() RETURNS TRIGGER LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+DECLARE
+    names TEXT[] := ARRAY[NEW.id];
+    waiting TEXT[];
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        names := names || OLD.id;
+    END IF;
+    IF TG_OP = 'UPDATE' OR NEW.depends_on IS NOT NULL THEN
+        DELETE FROM task_dependencies WHERE task_id = ANY (names);
+        INSERT INTO task_dependencies (task_id, depends_on)
+        SELECT DISTINCT NEW.id, item FROM nexus_ids(NEW.depends_on) item;
+        IF current_setting('transaction_isolation') = 'serializable' THEN
+            PERFORM 1 FROM tasks WHERE id IN (SELECT depends_on FROM task_dependencies WHERE task_id = NEW.id) ORDER BY id FOR SHARE;
+        ELSE
+            PERFORM 1 FROM tasks WHERE id IN (SELECT depends_on FROM task_dependencies WHERE task_id = NEW.id) ORDER BY id FOR NO KEY UPDATE;
+            UPDATE tasks SET open_dependencies = open_dependencies
+            WHERE id IN (SELECT depends_on FROM task_dependencies WHERE task_id = NEW.id);
+        END IF;
+    END IF;
+    waiting := ARRAY(SELECT task_id FROM task_dependencies WHERE depends_on = ANY (names));
+    IF waiting <> '{}' OR NEW.depends_on IS NOT NULL OR NEW.open_dependencies <> 0 THEN
+        PERFORM nexus_recount(waiting || NEW.id);
+    END IF;
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER tasks_feature_insert AFTER INSERT ON tasks
+FOR EACH ROW WHEN (NEW.feature_id IS NOT NULL OR NEW.sub_feature_id IS NOT NULL)
+EXECUTE FUNCTION nexus_feature_insert();
+CREATE TRIGGER tasks_feature_delete AFTER DELETE ON tasks
+FOR EACH ROW WHEN (OLD.feature_id IS NOT NULL OR OLD.sub_feature_id IS NOT NULL)
+EXECUTE FUNCTION nexus_feature_move();
+
 DROP TRIGGER metrics_totals_delete ON metrics;
 DROP TRIGGER metrics_totals_update ON metrics;
 DROP TRIGGER metrics_totals_insert ON metrics;

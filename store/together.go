@@ -1,0 +1,104 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/store/driver"
+)
+
+// Bounds on the rows of one statement. A statement of PostgreSQL takes 65,535 arguments.
+const (
+	mostTogether     = 500
+	mostArgsTogether = 1<<16 - 1
+)
+
+// insertTogether inserts n rows, many at a time where each statement goes to a server, and
+// has triggers of its own. head is the INSERT up to its VALUES, args the arguments for a
+// row, as many as there are columns. It returns how many are inserted: the others are left
+// to be inserted one by one, by whoever tells which of them it is that cannot be.
+func insertTogether(ctx context.Context, c driver.Conn, head string, columns, n int, args func(row int) []driver.Arg) (done int, err error) {
+	if !c.Dialect().LocksRows {
+		return 0, nil
+	}
+	most := min(mostTogether, mostArgsTogether/columns)
+	for n-done > 1 {
+		rows := min(n-done, most)
+		all := make([]driver.Arg, 0, rows*columns)
+		for i := range rows {
+			all = append(all, args(done+i)...)
+		}
+		err := c.Savepoint(ctx, func() error {
+			_, err := c.Exec(ctx, head+" VALUES "+places(rows, columns), all...)
+			return err
+		})
+		switch code := nexus.CodeOf(err); {
+		case err == nil:
+			done += rows
+		case code == nexus.CodeExists || code == nexus.CodeReference || code == nexus.CodeInvalid:
+			return done, nil
+		default:
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+// places are the places of arguments for some rows: ($1, $2), ($3, $4).
+func places(rows, columns int) string {
+	var b strings.Builder
+	for place := range rows * columns {
+		switch {
+		case place == 0:
+			b.WriteString("($")
+		case place%columns == 0:
+			b.WriteString("), ($")
+		default:
+			b.WriteString(", $")
+		}
+		b.WriteString(strconv.Itoa(place + 1))
+	}
+	b.WriteString(")")
+	return b.String()
+}
+
+// queryIDs runs a query about the rows with some ids, calling fn in no order of these. sql
+// has a %s for a condition that follows a column, and its arguments begin with $2.
+func queryIDs(ctx context.Context, c driver.Conn, sql string, ids, args []driver.Arg, fn func(driver.Row) error) error {
+	return withIDs(c, sql, ids, args, func(sql string, args []driver.Arg) error { return c.Query(ctx, sql, args, fn) })
+}
+
+// execIDs is queryIDs for a statement without rows.
+func execIDs(ctx context.Context, c driver.Conn, sql string, ids []driver.Arg) error {
+	return withIDs(c, sql, ids, nil, func(sql string, args []driver.Arg) error {
+		_, err := c.Exec(ctx, sql, args...)
+		return err
+	})
+}
+
+func withIDs(c driver.Conn, sql string, ids, args []driver.Arg, do func(sql string, args []driver.Arg) error) error {
+	plain := make([]string, 0, len(ids))
+	for _, id := range ids {
+		if id.Kind == driver.KindText && isText(id.Text) {
+			plain = append(plain, id.Text)
+			continue
+		}
+		// JSON would not keep it as it is.
+		if err := do(fmt.Sprintf(sql, "= $1"), append([]driver.Arg{id}, args...)); err != nil {
+			return err
+		}
+	}
+	if len(plain) == 0 {
+		return nil
+	}
+	list, err := json.Marshal(plain)
+	if err != nil {
+		return err
+	}
+	in := "IN (SELECT value FROM " + c.Dialect().Elements(1) + ")"
+	return do(fmt.Sprintf(sql, in), append([]driver.Arg{driver.Text(string(list))}, args...))
+}
