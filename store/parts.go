@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -83,11 +84,11 @@ const (
 		ON CONFLICT (project_id) DO NOTHING`
 )
 
-// bringBackParts inserts what was deleted with a row.
-func (x *reinstatement) bringBackParts(owner nexus.Kind, id string) error {
+// bringBackParts inserts what was deleted with rows.
+func (x *reinstatement) bringBackParts(owner nexus.Kind, ids []driver.Arg) error {
 	for _, p := range partKinds {
 		if p.owner == owner {
-			if err := x.bringBack(id, p); err != nil {
+			if err := x.bringBack(ids, p); err != nil {
 				return err
 			}
 		}
@@ -104,16 +105,16 @@ func (x *reinstatement) bringBackReplaced() error {
 		if p.undoOnly {
 			continue
 		}
-		var replaced []string
+		var replaced []driver.Arg
 		err := x.conn.Query(x.ctx, owners, []driver.Arg{driver.Text(p.kind), driver.Int(x.seq)}, func(r driver.Row) error {
 			if id := r.Arg(0).Text; x.wanted[p.owner][id] != nil {
-				replaced = append(replaced, id)
+				replaced = append(replaced, driver.Text(id))
 			}
 			return nil
 		})
-		for _, id := range replaced {
+		for part := range slices.Chunk(replaced, mostTogether) {
 			if err == nil {
-				err = x.bringBack(id, p)
+				err = x.bringBack(part, p)
 			}
 		}
 		if err != nil {
@@ -123,18 +124,16 @@ func (x *reinstatement) bringBackReplaced() error {
 	return nil
 }
 
-// bringBack inserts the rows that were deleted with another.
-func (x *reinstatement) bringBack(id string, p partKind) error {
-	const find = `
-		SELECT seq FROM history_rows WHERE id = $1 AND kind = $2 AND seq > $3
-		UNION ALL
-		SELECT seq FROM history WHERE seq > ` + indexedSince + ` AND kind = $2 AND id = $1
-		ORDER BY seq`
+// bringBack inserts the rows that were deleted with others. What the reinstatement itself
+// deletes stays deleted, so that nothing of it is in history_rows yet is no loss.
+func (x *reinstatement) bringBack(ids []driver.Arg, p partKind) error {
+	const find = `SELECT seq FROM history_rows WHERE id %s AND kind = $2 AND seq > $3`
 	var found []driver.Arg
-	err := x.conn.Query(x.ctx, find, []driver.Arg{driver.Text(id), driver.Text(p.kind), driver.Int(x.seq)}, func(r driver.Row) error {
+	err := queryIDs(x.ctx, x.conn, find, ids, []driver.Arg{driver.Text(p.kind), driver.Int(x.seq)}, func(r driver.Row) error {
 		found = append(found, driver.Int(r.Int(0)))
 		return nil
 	})
+	slices.SortFunc(found, func(a, b driver.Arg) int { return cmp.Compare(a.Int, b.Int) })
 	if err == nil && p.together {
 		return x.bringBackTogether(found, p)
 	}

@@ -14,7 +14,8 @@ import (
 
 // reinstatement makes rows what they were. Rows refer to each other and triggers
 // make features follow their tasks, so the order matters: what others refer to comes
-// first and goes last, and features get their columns after the tasks.
+// first and goes last, and features get their columns after the tasks. All of the history
+// is in history_rows before it begins; see indexAll.
 type reinstatement struct {
 	ctx  context.Context
 	conn driver.Conn
@@ -77,26 +78,49 @@ func (x *reinstatement) all(kinds ...nexus.Kind) error {
 	return nil
 }
 
-// each calls fn with the rows of kinds that a step is about, what they are now, and what
-// is wanted.
-func (x *reinstatement) each(kinds []nexus.Kind, about func(rowKey, image) bool, fn func(l *layout, id string, now, wanted image) error) error {
+// reinstated is a row: what it is now, and what is wanted.
+type reinstated struct {
+	id          string
+	now, wanted image
+}
+
+// some calls fn with the rows of kinds that a step is about, a number of one kind at a time.
+func (x *reinstatement) some(kinds []nexus.Kind, about func(rowKey, image) bool, fn func(l *layout, rows []reinstated) error) error {
 	for _, kind := range kinds {
 		l := layouts[kind]
+		var ids []string
 		for _, id := range sortedKeys(x.wanted[kind]) {
-			wanted := x.wanted[kind][id]
-			if !about(rowKey{kind, id}, wanted) {
-				continue
+			if about(rowKey{kind, id}, x.wanted[kind][id]) {
+				ids = append(ids, id)
 			}
-			now, err := l.current(x.ctx, x.conn, id)
-			if err == nil {
-				err = fn(l, id, now, wanted)
-			}
+		}
+		for part := range slices.Chunk(ids, mostTogether) {
+			now, err := l.currentOf(x.ctx, x.conn, part)
 			if err != nil {
+				return err
+			}
+			rows := make([]reinstated, len(part))
+			for i, id := range part {
+				rows[i] = reinstated{id, now[id], x.wanted[kind][id]}
+			}
+			if err := fn(l, rows); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// each is some, one row at a time.
+func (x *reinstatement) each(kinds []nexus.Kind, about func(rowKey, image) bool, fn func(l *layout, id string, now, wanted image) error) error {
+	return x.some(kinds, about, func(l *layout, rows []reinstated) error {
+		for _, r := range rows {
+			if err := fn(l, r.id, r.now, r.wanted); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func sortedKeys[V any](m map[string]V) []string {
@@ -126,48 +150,93 @@ func (x *reinstatement) freePlanKeys() error {
 
 func (x *reinstatement) insert(kinds ...nexus.Kind) error {
 	missing := func(key rowKey, wanted image) bool { return wanted != nil && !x.there[key] }
-	return x.each(kinds, missing, func(l *layout, id string, now, wanted image) error {
-		if now != nil {
+	return x.some(kinds, missing, func(l *layout, rows []reinstated) error {
+		rows = slices.DeleteFunc(rows, func(r reinstated) bool { return r.now != nil })
+		if len(rows) == 0 {
 			return nil
 		}
-		revision := l.column("revision")
-		row := slices.Clone(wanted)
-		gone, err := l.lastRevision(x.ctx, x.conn, wanted[0])
+		gone, err := l.lastRevisions(x.ctx, x.conn, rows)
 		if err != nil {
 			return err
 		}
-		row[revision] = driver.Int(max(wanted[revision].Int, gone) + 1) // what was read of it before it was deleted is stale
-		var names, places []string
-		var args []driver.Arg
-		for n, column := range l.columns {
-			if row[n].Kind == driver.KindNull && !column.Nullable {
-				continue // added since: it gets its default
+		inserts := make([]insertion, len(rows))
+		ids := make([]driver.Arg, len(rows))
+		for i, r := range rows {
+			inserts[i] = l.insertion(r.wanted, gone[r.id])
+			ids[i] = driver.Text(r.id)
+		}
+		for len(inserts) > 0 {
+			n := 1
+			for n < len(inserts) && inserts[n].head == inserts[0].head {
+				n++
 			}
-			args = append(args, row[n])
-			names, places = append(names, column.Name), append(places, "$"+strconv.Itoa(len(args)))
+			if err := x.insertAlike(l, inserts[:n]); err != nil {
+				return err
+			}
+			inserts = inserts[n:]
 		}
-		sql := "INSERT INTO " + l.kind.Table() + " (" + strings.Join(names, ", ") + ") VALUES (" + strings.Join(places, ", ") + ")"
-		if _, err := x.conn.Exec(x.ctx, sql, args...); err != nil {
-			return refersToNothing(l, id, err)
-		}
-		x.inserted[l.kind.Table()]++
-		return x.bringBackParts(l.kind, id)
+		x.inserted[l.kind.Table()] += int64(len(rows))
+		return x.bringBackParts(l.kind, ids)
 	})
 }
 
-// lastRevision returns the highest revision at which the row was deleted.
-func (l *layout) lastRevision(ctx context.Context, c driver.Conn, id driver.Arg) (revision int64, err error) {
-	const sql = `
-		SELECT max(CAST(v%d AS BIGINT)) FROM history WHERE change = 'delete' AND seq IN (
-			SELECT seq FROM history_rows WHERE id = $1 AND kind = $2
-			UNION ALL
-			SELECT seq FROM history WHERE seq > coalesce((SELECT seq FROM history_marks WHERE name = 'indexed'), 0) AND kind = $2 AND id = $1)`
-	args := []driver.Arg{id, driver.Text(l.kind)}
-	err = c.Query(ctx, fmt.Sprintf(sql, l.column("revision")), args, func(r driver.Row) error {
-		revision = r.Int(0)
+// insertion is a row to insert, and the beginning of the INSERT.
+type insertion struct {
+	id   string
+	head string
+	args []driver.Arg
+}
+
+// insertion makes that of an image. What was read of the row before it was deleted, at a
+// revision, is stale.
+func (l *layout) insertion(wanted image, gone int64) insertion {
+	in := insertion{id: wanted.id()}
+	var names []string
+	for n, column := range l.columns {
+		value := wanted[n]
+		switch {
+		case column.Name == "revision":
+			value = driver.Int(max(value.Int, gone) + 1)
+		case value.Kind == driver.KindNull && !column.Nullable:
+			continue // added since: it gets its default
+		}
+		names, in.args = append(names, column.Name), append(in.args, value)
+	}
+	in.head = "INSERT INTO " + l.kind.Table() + " (" + strings.Join(names, ", ") + ")"
+	return in
+}
+
+// insertAlike inserts rows of the same columns.
+func (x *reinstatement) insertAlike(l *layout, rows []insertion) error {
+	columns := len(rows[0].args)
+	done, err := insertTogether(x.ctx, x.conn, rows[0].head, columns, len(rows), func(row int) []driver.Arg { return rows[row].args })
+	if err != nil {
+		return err
+	}
+	for _, r := range rows[done:] {
+		if _, err := x.conn.Exec(x.ctx, r.head+" VALUES "+places(1, columns), r.args...); err != nil {
+			return refersToNothing(l, r.id, err)
+		}
+	}
+	return nil
+}
+
+// lastRevisions returns the highest revisions at which rows were deleted before the
+// reinstatement began.
+func (l *layout) lastRevisions(ctx context.Context, c driver.Conn, rows []reinstated) (map[string]int64, error) {
+	sql := fmt.Sprintf(`
+		SELECT id, max(CAST(v%d AS BIGINT)) FROM history
+		WHERE change = 'delete' AND seq IN (SELECT seq FROM history_rows WHERE id %%s AND kind = $2) GROUP BY id`, l.column("revision"))
+	ids := make([]driver.Arg, len(rows))
+	for i, r := range rows {
+		ids[i] = r.wanted[0]
+	}
+	revisions := make(map[string]int64)
+	err := queryIDs(ctx, c, sql, ids, []driver.Arg{driver.Text(l.kind)}, func(r driver.Row) error {
+		revisions[r.Arg(0).Text] = r.Int(1)
 		return nil
 	})
-	return revision, err
+	return revisions, err
 }
 
 func isWanted(_ rowKey, wanted image) bool { return wanted != nil }
@@ -221,22 +290,34 @@ func (x *reinstatement) complete(l *layout, now, wanted image) (image, error) {
 
 func (x *reinstatement) delete(kinds ...nexus.Kind) error {
 	unwanted := func(key rowKey, wanted image) bool { return !isWanted(key, wanted) }
-	return x.each(kinds, unwanted, func(l *layout, id string, now, _ image) error {
-		if now == nil {
+	return x.some(kinds, unwanted, func(l *layout, rows []reinstated) error {
+		rows = slices.DeleteFunc(rows, func(r reinstated) bool { return r.now == nil })
+		if len(rows) == 0 {
 			return nil
 		}
-		if l.kind == nexus.KindTask {
-			x.end.deleted = append(x.end.deleted, id)
+		ids := make([]driver.Arg, len(rows))
+		for i, r := range rows {
+			ids[i] = r.now[0]
+			if l.kind == nexus.KindTask {
+				x.end.deleted = append(x.end.deleted, r.id)
+			}
 		}
-		x.deleted[l.kind.Table()]++
-		err := guard(x.ctx, x.conn, func() error { // referredTo still has to look
-			_, err := x.conn.Exec(x.ctx, "DELETE FROM "+l.kind.Table()+" WHERE id = $1", now[0])
+		x.deleted[l.kind.Table()] += int64(len(rows))
+		sql := "DELETE FROM " + l.kind.Table() + " WHERE id %s"
+		err := guard(x.ctx, x.conn, func() error { return execIDs(x.ctx, x.conn, sql, ids) })
+		if nexus.CodeOf(err) != nexus.CodeReference {
 			return err
-		})
-		if nexus.CodeOf(err) == nexus.CodeReference {
-			return x.referredTo(l, id, err)
 		}
-		return err
+		for _, r := range rows { // which of them is it
+			err := guard(x.ctx, x.conn, func() error { return execIDs(x.ctx, x.conn, sql, []driver.Arg{r.now[0]}) })
+			if nexus.CodeOf(err) == nexus.CodeReference {
+				return x.referredTo(l, r.id, err)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -40,6 +41,7 @@ func (tx *Tx) Undo(ctx context.Context, r nexus.UndoRequest) (*nexus.Undone, err
 	u := &undoing{
 		historian: historian{ctx: ctx, conn: tx.conn},
 		x:         newReinstatement(ctx, tx.conn, &tx.end, tx.Tasks.now(), 0),
+		keys:      make(map[int64]rowKey),
 		rows:      make(map[rowKey]*undoneRow),
 		report: &nexus.Undone{
 			Operations: []int64{}, Changes: []nexus.Change{}, Conflicts: []nexus.Conflict{}, Requeued: []string{}, DryRun: r.DryRun,
@@ -91,6 +93,7 @@ type undoing struct {
 	historian
 
 	x        *reinstatement
+	keys     map[int64]rowKey // of the rows of changes
 	rows     map[rowKey]*undoneRow
 	replaced []rowKey // by rows of the same id, with which their parts have gone
 	report   *nexus.Undone
@@ -121,14 +124,11 @@ func (u *undoing) run(r nexus.UndoRequest) error {
 	}
 	// What went with a row may have been recorded before it, and is no change of its own.
 	u.x.seq = min(changes[0], u.report.Operations[0]) - 1
-	keys := make([]rowKey, len(changes))
-	for i, seq := range changes {
-		if keys[i], err = u.prepare(seq); err != nil {
-			return err
-		}
+	if err := u.prepare(changes); err != nil {
+		return err
 	}
-	for i, seq := range slices.Backward(changes) {
-		if err := u.undo(seq, keys[i], r.Force); err != nil {
+	for _, part := range slices.Backward(slices.Collect(slices.Chunk(changes, mostTogether))) {
+		if err := u.undoAll(part, r.Force); err != nil {
 			return err
 		}
 	}
@@ -158,7 +158,7 @@ func (u *undoing) run(r nexus.UndoRequest) error {
 		if u.rows[key].then == nil {
 			continue
 		}
-		if err := u.x.bringBackParts(key.kind, key.id); err != nil {
+		if err := u.x.bringBackParts(key.kind, []driver.Arg{driver.Text(key.id)}); err != nil {
 			return err
 		}
 	}
@@ -206,42 +206,97 @@ func (u *undoing) noteOperations(changes []int64) error {
 	return nil
 }
 
-// prepare notes the row of a change.
-func (u *undoing) prepare(seq int64) (key rowKey, err error) {
-	err = u.conn.Query(u.ctx, `SELECT kind, id, change FROM history WHERE seq = $1`, []driver.Arg{driver.Int(seq)}, func(r driver.Row) error {
-		key = rowKey{nexus.Kind(r.Text(0)), r.Text(1)}
-		if r.Text(2) == "replace" && !slices.Contains(u.replaced, key) {
+// prepare notes the rows of changes.
+func (u *undoing) prepare(changes []int64) error {
+	for part := range slices.Chunk(changes, mostTogether) {
+		if err := u.prepareSome(part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (u *undoing) prepareSome(changes []int64) error {
+	const sql = `SELECT seq, kind, id, change FROM history WHERE seq IN (SELECT CAST(value AS BIGINT) FROM %s) ORDER BY seq`
+	list, err := json.Marshal(changes)
+	if err != nil {
+		return err
+	}
+	firsts := make(map[nexus.Kind][]rowAt) // of rows that were not changed before
+	known := make(map[rowKey]bool)
+	err = u.conn.Query(u.ctx, fmt.Sprintf(sql, u.conn.Dialect().Elements(1)), []driver.Arg{driver.Text(string(list))}, func(r driver.Row) error {
+		seq, key := r.Int(0), rowKey{nexus.Kind(r.Text(1)), r.Text(2)}
+		u.keys[seq] = key
+		if r.Text(3) == "replace" && !slices.Contains(u.replaced, key) {
 			u.replaced = append(u.replaced, key)
+		}
+		if u.rows[key] == nil && !known[key] {
+			known[key] = true
+			firsts[key.kind] = append(firsts[key.kind], rowAt{key.id, seq})
 		}
 		return nil
 	})
-	if err != nil || u.rows[key] != nil {
-		return key, err
-	}
-	l := layouts[key.kind]
-	origin, err := l.imageBefore(u.ctx, u.conn, seq)
 	if err != nil {
-		return key, err
+		return err
 	}
-	now, err := l.current(u.ctx, u.conn, key.id)
-	u.rows[key] = &undoneRow{now: now, then: slices.Clone(now), origin: origin}
-	return key, err
+	for kind, rows := range firsts {
+		l := layouts[kind]
+		ids, seqs := make([]string, len(rows)), make([]int64, len(rows))
+		for i, row := range rows {
+			ids[i], seqs[i] = row.id, row.seq
+		}
+		now, err := l.currentOf(u.ctx, u.conn, ids)
+		if err != nil {
+			return err
+		}
+		origins, err := l.imagesBefore(u.ctx, u.conn, seqs)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			u.rows[rowKey{kind, row.id}] = &undoneRow{now: now[row.id], then: slices.Clone(now[row.id]), origin: origins[row.seq]}
+		}
+	}
+	return nil
+}
+
+// undoAll takes changes back, the last first.
+func (u *undoing) undoAll(changes []int64, force bool) error {
+	ofKind := make(map[nexus.Kind][]rowAt)
+	for _, seq := range changes {
+		key := u.keys[seq]
+		ofKind[key.kind] = append(ofKind[key.kind], rowAt{key.id, seq})
+	}
+	before, after := make(map[int64]image), make(map[int64]image)
+	for kind, rows := range ofKind {
+		seqs := make([]int64, len(rows))
+		for i, row := range rows {
+			seqs[i] = row.seq
+		}
+		were, err := layouts[kind].imagesBefore(u.ctx, u.conn, seqs)
+		if err != nil {
+			return err
+		}
+		became, err := layouts[kind].imagesAt(u.ctx, u.conn, rows)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			before[row.seq], after[row.seq] = were[row.seq], became[row]
+		}
+	}
+	for _, seq := range slices.Backward(changes) {
+		u.undo(u.keys[seq], before[seq], after[seq], force)
+	}
+	return nil
 }
 
 // undo takes one change of a row back. Later ones have been. What is as it was before
 // all of them has been undone already, and is no conflict.
-func (u *undoing) undo(seq int64, key rowKey, force bool) error {
+func (u *undoing) undo(key rowKey, before, after image, force bool) {
 	l, row := layouts[key.kind], u.rows[key]
 	if row.stays {
-		return nil
-	}
-	before, err := l.imageBefore(u.ctx, u.conn, seq)
-	if err != nil {
-		return err
-	}
-	after, err := l.imageAt(u.ctx, u.conn, key.id, seq)
-	if err != nil {
-		return err
+		return
 	}
 	conflict := func(field, reason string) {
 		u.report.Conflicts = append(u.report.Conflicts, nexus.Conflict{Kind: key.kind, ID: key.id, Field: field, Reason: reason})
@@ -251,18 +306,18 @@ func (u *undoing) undo(seq int64, key rowKey, force bool) error {
 		if row.then != nil && after != nil && !l.alike(after, row.then) {
 			if conflict("", "others have changed it since"); !force {
 				row.stays = true
-				return nil
+				return
 			}
 		}
 		row.then = nil
 	case after == nil: // it was deleted
 		if row.then != nil {
 			if l.alike(before, row.then) || row.origin != nil && l.alike(row.origin, row.then) {
-				return nil
+				return
 			}
 			if conflict("", "it is there again, and not as it was"); !force {
 				row.stays = true
-				return nil
+				return
 			}
 		}
 		row.then = before
@@ -288,7 +343,6 @@ func (u *undoing) undo(seq int64, key rowKey, force bool) error {
 			}
 		}
 	}
-	return nil
 }
 
 // alike reports whether a row is as it was, other than in what follows.
@@ -418,7 +472,11 @@ func (u *undoing) keysOf(kind nexus.Kind) (keys []rowKey) {
 // requeue makes the tasks pending that are in flight again, if nobody holds them.
 func (u *undoing) requeue() error {
 	var back []nexus.Task
+	status := layouts[nexus.KindTask].column("status")
 	for _, id := range sortedKeys(u.x.wanted[nexus.KindTask]) {
+		if then := u.x.wanted[nexus.KindTask][id]; then == nil || !nexus.TaskStatus(then[status].Text).InFlight() {
+			continue
+		}
 		t, err := tasks.get(u.ctx, u.conn, id)
 		if err != nil {
 			return err
