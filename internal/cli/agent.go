@@ -60,8 +60,8 @@ var agentEntity = entity[nexus.Agent, nexus.AgentFilter, nexus.AgentUpdate]{
 			func(u *nexus.AgentUpdate) **string { return &u.TerminationReason }),
 	},
 	filters: func(b *binder, f *nexus.AgentFilter) {
-		flag(b, "type", "of one of these", choices[nexus.AgentType](), func(v []nexus.AgentType) { f.Type = v })
-		flag(b, "status", "in one of these", choices[nexus.AgentStatus](), func(v []nexus.AgentStatus) { f.Status = v })
+		known(b, "type", "of one of these", nexus.AgentTypes(), func(v []nexus.AgentType) { f.Type = v })
+		known(b, "status", "in one of these", nexus.AgentStatuses(), func(v []nexus.AgentStatus) { f.Status = v })
 	},
 
 	header: []string{"ID", "TYPE", "STATUS", "TASK", "LAST ACTIVITY"},

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/store"
@@ -110,7 +111,7 @@ func (d *entity[E, F, U]) listCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := b.resolveIn(cmd.Context(), services); err != nil {
+			if err := d.resolve(cmd, services, b); err != nil {
 				return err
 			}
 			list, cursor, err = d.page1(cmd.Context(), services, filter)
@@ -127,6 +128,27 @@ func (d *entity[E, F, U]) listCommand(a *app) *cobra.Command {
 		})
 	}
 	return cmd
+}
+
+// resolve resolves the filters. A word that is not known is refused if nothing has it: to
+// find nothing would be taken for an answer.
+func (d *entity[E, F, U]) resolve(cmd *cobra.Command, db *store.Services, b *binder) error {
+	for _, u := range b.unknown {
+		filter := new(F)
+		alone := &binder{app: b.app, flags: pflag.NewFlagSet("", pflag.ContinueOnError)}
+		d.filters(alone, filter)
+		if err := alone.flags.Set(u.flag, u.word); err != nil {
+			return err
+		}
+		n, err := d.service(db).Count(cmd.Context(), *filter)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return usage(cmd, fmt.Errorf("no %s has the %s %q; it is one of %s", d.use, u.flag, u.word, u.known))
+		}
+	}
+	return b.resolveIn(cmd.Context(), db)
 }
 
 // page1 reads a page, and the cursor of the next if there is one.
@@ -190,7 +212,7 @@ func (d *entity[E, F, U]) countCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := b.resolveIn(cmd.Context(), services); err != nil {
+			if err := d.resolve(cmd, services, b); err != nil {
 				return err
 			}
 			if d.count == nil {

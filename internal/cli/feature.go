@@ -54,8 +54,8 @@ var featureEntity = entity[nexus.Feature, nexus.FeatureFilter, nexus.FeatureUpda
 	},
 	filters: func(b *binder, f *nexus.FeatureFilter) {
 		existing(b, "project", "of this project", nexus.KindProject, func(id string) { f.ProjectID = id })
-		flag(b, "status", "in one of these", choices[nexus.FeatureStatus](), func(v []nexus.FeatureStatus) { f.Status = v })
-		flag(b, "priority", "of one of these", choices[nexus.FeaturePriority](), func(v []nexus.FeaturePriority) { f.Priority = v })
+		known(b, "status", "in one of these", nexus.FeatureStatuses(), func(v []nexus.FeatureStatus) { f.Status = v })
+		known(b, "priority", "of one of these", nexus.FeaturePriorities(), func(v []nexus.FeaturePriority) { f.Priority = v })
 		flag(b, "plan-key", "with this name in plan documents", choice[string](), func(v string) { f.PlanKey = v })
 	},
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +23,13 @@ type binder struct {
 	app     *app
 	flags   *pflag.FlagSet
 	pending []func(context.Context, *store.Services) error
+	unknown []unknownWord
+}
+
+// unknownWord is one that was given to a flag whose words are known.
+type unknownWord struct {
+	flag, word string
+	known      string // a list
 }
 
 func (b *binder) resolve(ctx context.Context, db *store.DB) error {
@@ -218,6 +226,55 @@ func choice[S ~string]() kindOf[S] { return notEmpty(words[S](), func(s S) bool 
 
 func choices[S ~string]() kindOf[[]S] {
 	return notEmpty(lists[S](), func(list []S) bool { return len(list) > 0 })
+}
+
+// among are choices of which each must be one of some words.
+func among[S ~string](words []S) kindOf[[]S] {
+	k := choices[S]()
+	return kindOf[[]S]{k.name, func(a *app, s string) ([]S, error) {
+		list, err := k.parse(a, s)
+		for _, word := range list {
+			if err == nil && !slices.Contains(words, word) {
+				err = fmt.Errorf("%q is not one of %s", word, join(words))
+			}
+		}
+		return list, err
+	}}
+}
+
+// known defines a flag for choices among words that are known. Other programs may have
+// stored others, so whether one of these is a mistake is for whoever can look; see
+// binder.unknown.
+func known[S ~string](b *binder, name, usage string, words []S, set func([]S)) {
+	flag(b, name, usage, choices[S](), func(given []S) {
+		set(given)
+		noteUnknown(b, name, given, words)
+	})
+}
+
+// knownOne is known for one choice.
+func knownOne[S ~string](b *binder, name, usage string, words []S, set func(S)) {
+	flag(b, name, usage, choice[S](), func(given S) {
+		set(given)
+		noteUnknown(b, name, []S{given}, words)
+	})
+}
+
+func noteUnknown[S ~string](b *binder, name string, given, words []S) {
+	b.unknown = slices.DeleteFunc(b.unknown, func(u unknownWord) bool { return u.flag == name }) // given twice
+	for _, word := range given {
+		if !slices.Contains(words, word) {
+			b.unknown = append(b.unknown, unknownWord{name, string(word), join(words)})
+		}
+	}
+}
+
+func join[S ~string](words []S) string {
+	texts := make([]string, len(words))
+	for i, w := range words {
+		texts[i] = string(w)
+	}
+	return strings.Join(texts, ", ")
 }
 
 func notEmpty[T any](k kindOf[T], ok func(T) bool) kindOf[T] {

@@ -59,8 +59,8 @@ var projectEntity = entity[nexus.Project, nexus.ProjectFilter, nexus.ProjectUpda
 			func(u *nexus.ProjectUpdate) **string { return &u.PlanKey }),
 	},
 	filters: func(b *binder, f *nexus.ProjectFilter) {
-		flag(b, "status", "in one of these", choices[nexus.ProjectStatus](), func(v []nexus.ProjectStatus) { f.Status = v })
-		flag(b, "mode", "of this mode", choice[nexus.ProjectMode](), func(v nexus.ProjectMode) { f.Mode = v })
+		known(b, "status", "in one of these", nexus.ProjectStatuses(), func(v []nexus.ProjectStatus) { f.Status = v })
+		knownOne(b, "mode", "of this mode", nexus.ProjectModes(), func(v nexus.ProjectMode) { f.Mode = v })
 		flag(b, "plan-key", "with this name in plan documents", choice[string](), func(v string) { f.PlanKey = v })
 	},
 

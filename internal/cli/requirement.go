@@ -55,7 +55,7 @@ var requirementEntity = entity[nexus.Requirement, nexus.RequirementFilter, nexus
 	filters: func(b *binder, f *nexus.RequirementFilter) {
 		existing(b, "project", "of this project", nexus.KindProject, func(id string) { f.ProjectID = id })
 		flag(b, "category", "of this category", choice[string](), func(v string) { f.Category = v })
-		flag(b, "priority", "of one of these", choices[nexus.RequirementPriority](), func(v []nexus.RequirementPriority) { f.Priority = v })
+		known(b, "priority", "of one of these", nexus.RequirementPriorities(), func(v []nexus.RequirementPriority) { f.Priority = v })
 		flag(b, "validated", "checked, or with =false not yet", bools, func(v bool) { f.Validated = &v })
 		flag(b, "plan-key", "with this name in plan documents", choice[string](), func(v string) { f.PlanKey = v })
 	},

@@ -43,8 +43,8 @@ var sessionEntity = entity[nexus.Session, nexus.SessionFilter, nexus.SessionUpda
 	},
 	filters: func(b *binder, f *nexus.SessionFilter) {
 		existing(b, "project", "of this project", nexus.KindProject, func(id string) { f.ProjectID = id })
-		flag(b, "type", "of one of these", choices[nexus.SessionType](), func(v []nexus.SessionType) { f.Type = v })
-		flag(b, "status", "in one of these", choices[nexus.SessionStatus](), func(v []nexus.SessionStatus) { f.Status = v })
+		known(b, "type", "of one of these", nexus.SessionTypes(), func(v []nexus.SessionType) { f.Type = v })
+		known(b, "status", "in one of these", nexus.SessionStatuses(), func(v []nexus.SessionStatus) { f.Status = v })
 	},
 
 	header: []string{"ID", "TYPE", "STATUS", "STARTED", "PROJECT"},

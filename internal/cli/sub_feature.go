@@ -45,7 +45,7 @@ var subFeatureEntity = entity[nexus.SubFeature, nexus.SubFeatureFilter, nexus.Su
 	filters: func(b *binder, f *nexus.SubFeatureFilter) {
 		existing(b, "project", "of this project", nexus.KindProject, func(id string) { f.ProjectID = id })
 		existing(b, "feature", "of this feature", nexus.KindFeature, func(id string) { f.FeatureID = id })
-		flag(b, "status", "in one of these", choices[nexus.FeatureStatus](), func(v []nexus.FeatureStatus) { f.Status = v })
+		known(b, "status", "in one of these", nexus.FeatureStatuses(), func(v []nexus.FeatureStatus) { f.Status = v })
 		flag(b, "plan-key", "with this name in plan documents", choice[string](), func(v string) { f.PlanKey = v })
 	},
 

@@ -112,8 +112,8 @@ var taskEntity = entity[nexus.Task, nexus.TaskFilter, nexus.TaskUpdate]{
 		existing(b, "project", "of this project", nexus.KindProject, func(id string) { f.ProjectID = id })
 		existing(b, "feature", "of this feature", nexus.KindFeature, func(id string) { f.FeatureID = id })
 		existing(b, "sub-feature", "of this sub-feature", nexus.KindSubFeature, func(id string) { f.SubFeatureID = id })
-		flag(b, "status", "in one of these", choices[nexus.TaskStatus](), func(v []nexus.TaskStatus) { f.Status = v })
-		flag(b, "priority", "of one of these", choices[nexus.TaskPriority](), func(v []nexus.TaskPriority) { f.Priority = v })
+		known(b, "status", "in one of these", nexus.TaskStatuses(), func(v []nexus.TaskStatus) { f.Status = v })
+		known(b, "priority", "of one of these", nexus.TaskPriorities(), func(v []nexus.TaskPriority) { f.Priority = v })
 		chosen(b, "agent", "assigned to this agent", nexus.KindAgent, func(id string) { f.AssignedAgent = id })
 		flag(b, "plan-key", "with this name in plan documents", choice[string](), func(v string) { f.PlanKey = v })
 	},
