@@ -56,8 +56,9 @@ func (c *conn) Exec(ctx context.Context, sql string, args ...driver.Arg) (int64,
 
 // analyze has the server look at how much there is of what is looked for row by row. The
 // plans for that, also those of triggers, are kept from when there was less, or nothing,
-// and then reading all of a table or an index looks cheap. They are made again by it.
-const analyze = "ANALYZE tasks, task_dependencies"
+// and then reading all of a table or an index looks cheap. They are made again by it. It
+// waits for nobody who does the same, or vacuums.
+const analyze = "ANALYZE (SKIP_LOCKED) tasks, task_dependencies"
 
 // much says when a transaction has written so much that it has to be looked at: nobody else
 // does, before it is committed.

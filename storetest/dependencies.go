@@ -23,6 +23,7 @@ var dependencyTests = map[string]test{
 	"Delete":         testDeleteDependedOn,
 	"DeleteProject":  testDeleteProjectDependedOn,
 	"Features":       testFeaturesFollowTasks,
+	"Many":           testManyTasks,
 }
 
 // exec runs a statement as a program does that knows only the contract.
