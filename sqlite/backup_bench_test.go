@@ -11,6 +11,7 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/internal/handle"
 	"github.com/seed-c8812374/nexus/store"
 	"github.com/seed-c8812374/nexus/storetest"
 )
@@ -55,7 +56,7 @@ func backUpOnce(b *testing.B, db *store.DB, _, target string) {
 func vacuumOnce(b *testing.B, _ *store.DB, path, target string) {
 	c := otherProgram(b, path)
 	benchMust(b, sqlitex.Execute(c, "VACUUM INTO $1", &sqlitex.ExecOptions{Args: []any{target}}))
-	benchMust(b, c.Close())
+	benchMust(b, handle.Close(c))
 }
 
 func benchBackup(b *testing.B, path string, writing bool, backUp func(b *testing.B, db *store.DB, path, target string)) {

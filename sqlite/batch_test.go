@@ -13,6 +13,7 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/internal/handle"
 	"github.com/seed-c8812374/nexus/sqlite"
 	"github.com/seed-c8812374/nexus/store"
 )
@@ -236,7 +237,7 @@ func TestCloseWithinView(t *testing.T) {
 // childInsertWaiting inserts rows as another program would: with SQLite's own
 // busy handler, which gives up after five seconds.
 func childInsertWaiting(args []string) error {
-	c, err := zombiezen.OpenConn(args[0], zombiezen.OpenReadWrite)
+	c, err := handle.Open(args[0], zombiezen.OpenReadWrite)
 	if err != nil {
 		return err
 	}
@@ -248,8 +249,8 @@ func childInsertWaiting(args []string) error {
 	for i := range n {
 		err := sqlitex.ExecuteTransient(c, fmt.Sprintf("INSERT INTO agents (id, type, spawned_at, last_activity_at) VALUES ('a%d', 'coder', 0, 0)", i), nil)
 		if err != nil {
-			return errors.Join(err, c.Close())
+			return errors.Join(err, handle.Close(c))
 		}
 	}
-	return c.Close()
+	return handle.Close(c)
 }

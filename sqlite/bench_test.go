@@ -15,6 +15,7 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/internal/handle"
 	"github.com/seed-c8812374/nexus/sqlite"
 	"github.com/seed-c8812374/nexus/store"
 	"github.com/seed-c8812374/nexus/storetest"
@@ -310,9 +311,9 @@ type direct struct {
 
 func newDirect(b *testing.B, path, synchronous string, pragmas ...string) direct {
 	b.Helper()
-	c, err := zombiezen.OpenConn(path, zombiezen.OpenReadWrite)
+	c, err := handle.Open(path, zombiezen.OpenReadWrite)
 	benchMust(b, err)
-	b.Cleanup(func() { benchMust(b, c.Close()) })
+	b.Cleanup(func() { benchMust(b, handle.Close(c)) })
 	c.SetBusyTimeout(0)
 	for _, pragma := range append([]string{
 		"PRAGMA foreign_keys = ON", "PRAGMA synchronous = " + synchronous, "PRAGMA temp_store = MEMORY",

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"zombiezen.com/go/sqlite"
+
+	"github.com/seed-c8812374/nexus/internal/handle"
 )
 
 // The last connection to a file copies the write-ahead log into it and removes
@@ -56,7 +58,7 @@ func (d *db) leave(c *conn, cameWithLog bool) error {
 	if !cameWithLog {
 		return c.close()
 	}
-	witness, err := openHandle(d.path, sqlite.OpenReadOnly)
+	witness, err := handle.Open(d.path, sqlite.OpenReadOnly)
 	if err != nil {
 		return errors.Join(classify(d.path, err), c.close())
 	}
@@ -65,7 +67,7 @@ func (d *db) leave(c *conn, cameWithLog bool) error {
 		_, err = stmt.Step()
 		err = errors.Join(err, stmt.Finalize())
 	}
-	return errors.Join(classify(d.path, err), c.close(), classify(d.path, closeHandle(witness)))
+	return errors.Join(classify(d.path, err), c.close(), classify(d.path, handle.Close(witness)))
 }
 
 // uri is the name under which SQLite opens a file with an option, which a plain path

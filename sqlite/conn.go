@@ -10,6 +10,7 @@ import (
 	"zombiezen.com/go/sqlite"
 
 	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/internal/handle"
 	"github.com/seed-c8812374/nexus/internal/sqliterow"
 	"github.com/seed-c8812374/nexus/store/driver"
 )
@@ -346,5 +347,5 @@ func (c *conn) close() error {
 	}
 	forgetStatements(c.stmts)
 	forgetStatements(c.own)
-	return classify(c.path, closeHandle(c.sq))
+	return classify(c.path, handle.Close(c.sq))
 }

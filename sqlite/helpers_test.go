@@ -18,6 +18,7 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/internal/handle"
 	"github.com/seed-c8812374/nexus/sqlite"
 	"github.com/seed-c8812374/nexus/store"
 	"github.com/seed-c8812374/nexus/store/driver"
@@ -147,11 +148,11 @@ func withoutHanging(t testing.TB, fn func()) {
 // otherProgram opens a connection as any program could.
 func otherProgram(t testing.TB, path string) *zombiezen.Conn {
 	t.Helper()
-	c, err := zombiezen.OpenConn(path, zombiezen.OpenReadWrite|zombiezen.OpenCreate)
+	c, err := handle.Open(path, zombiezen.OpenReadWrite|zombiezen.OpenCreate)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = c.Close() })
+	t.Cleanup(func() { _ = handle.Close(c) })
 	return c
 }
 
@@ -174,7 +175,7 @@ func script(t testing.TB, path, sql string) {
 		}
 		sql = strings.TrimSpace(sql[len(sql)-rest:])
 	}
-	if err := c.Close(); err != nil {
+	if err := handle.Close(c); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -197,7 +198,7 @@ func rows(t testing.TB, path, sql string) (all []string) {
 	if err != nil {
 		t.Fatalf("%s: %s: %v", path, sql, err)
 	}
-	if err := c.Close(); err != nil {
+	if err := handle.Close(c); err != nil {
 		t.Fatal(err)
 	}
 	return all
@@ -229,7 +230,7 @@ func dump(t testing.TB, path string) map[string][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Close(); err != nil {
+	if err := handle.Close(c); err != nil {
 		t.Fatal(err)
 	}
 	for table, query := range queries {

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/internal/handle"
 	"github.com/seed-c8812374/nexus/sqlite"
 	"github.com/seed-c8812374/nexus/store"
 	"github.com/seed-c8812374/nexus/storetest"
@@ -178,7 +179,7 @@ func TestPastOfStrangeValues(t *testing.T) {
 	}
 	values := func() []string {
 		c := otherProgram(t, path)
-		defer func() { _ = c.Close() }()
+		defer func() { _ = handle.Close(c) }()
 		return slices.Concat(
 			rows(t, path, "SELECT id, name, budget_usd, branch_name, description FROM tasks ORDER BY id"),
 			rows(t, path, "SELECT id, category FROM requirements"))

@@ -17,12 +17,13 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/internal/handle"
 	"github.com/seed-c8812374/nexus/sqlite"
 	"github.com/seed-c8812374/nexus/store"
 )
 
 func zombiezenOpen(path string) (*zombiezen.Conn, error) {
-	return zombiezen.OpenConn(path, zombiezen.OpenReadWrite)
+	return handle.Open(path, zombiezen.OpenReadWrite)
 }
 
 // childHoldLock runs the script args[1] on the database at args[0], in which it
@@ -39,7 +40,7 @@ func childHoldLock(args []string) error {
 	}
 	say("held")
 	awaitParent()
-	return c.Close()
+	return handle.Close(c)
 }
 
 func holdLock(t testing.TB, path, sql string) *process {

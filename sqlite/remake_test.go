@@ -10,6 +10,7 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/internal/handle"
 	"github.com/seed-c8812374/nexus/storetest"
 )
 
@@ -17,9 +18,9 @@ import (
 func byHand(t testing.TB, path, script string) {
 	t.Helper()
 	t.Helper()
-	c, err := zombiezen.OpenConn(path, zombiezen.OpenReadWrite)
+	c, err := handle.Open(path, zombiezen.OpenReadWrite)
 	mustSucceed(t, err)
-	defer func() { mustSucceed(t, c.Close()) }()
+	defer func() { mustSucceed(t, handle.Close(c)) }()
 	mustSucceed(t, sqlitex.ExecuteScript(c, script, nil))
 }
 

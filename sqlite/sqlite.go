@@ -15,6 +15,7 @@ import (
 
 	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/internal/disk"
+	"github.com/seed-c8812374/nexus/internal/handle"
 	"github.com/seed-c8812374/nexus/internal/logvfs"
 	"github.com/seed-c8812374/nexus/internal/migration"
 	"github.com/seed-c8812374/nexus/store"
@@ -186,7 +187,7 @@ func (d *db) connect(ctx context.Context) (*conn, error) {
 }
 
 func (d *db) connectTo(ctx context.Context, name string, flags sqlite.OpenFlags) (*conn, error) {
-	sq, err := openHandle(name, flags)
+	sq, err := handle.Open(name, flags)
 	if err != nil {
 		return nil, classify(d.path, err)
 	}
@@ -214,23 +215,6 @@ func (d *db) connectTo(ctx context.Context, name string, flags sqlite.OpenFlags)
 		return nil, errors.Join(err, c.close())
 	}
 	return c, nil
-}
-
-// handles is held while a connection of SQLite is opened or closed. zombiezen
-// keeps what belongs to a connection by its address, and forgets it only after
-// the connection is closed, when another may have been given that address.
-var handles sync.Mutex
-
-func openHandle(name string, flags sqlite.OpenFlags) (*sqlite.Conn, error) {
-	handles.Lock()
-	defer handles.Unlock()
-	return sqlite.OpenConn(name, flags)
-}
-
-func closeHandle(sq *sqlite.Conn) error {
-	handles.Lock()
-	defer handles.Unlock()
-	return sq.Close()
 }
 
 func (d *db) connectReader(ctx context.Context) (*conn, error) {

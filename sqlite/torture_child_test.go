@@ -19,6 +19,7 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/internal/handle"
 	"github.com/seed-c8812374/nexus/sqlite"
 	"github.com/seed-c8812374/nexus/store"
 	"github.com/seed-c8812374/nexus/store/driver"
@@ -145,7 +146,7 @@ func (x *tortured) open() (err error) {
 
 func (x *tortured) close() error {
 	if x.foreign != nil {
-		return x.foreign.Close()
+		return handle.Close(x.foreign)
 	}
 	return x.db.Close()
 }

@@ -11,6 +11,7 @@ import (
 	zombiezen "zombiezen.com/go/sqlite"
 
 	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/internal/handle"
 	"github.com/seed-c8812374/nexus/store"
 )
 
@@ -186,7 +187,7 @@ func TestTortureFindsWhatIsLost(t *testing.T) {
 func TestTortureFindsTampering(t *testing.T) {
 	t.Parallel()
 	x := rehearse(t)
-	mustSucceed(t, x.conn.Close())
+	mustSucceed(t, handle.Close(x.conn))
 	mustClose(t, x.db)
 	file := content(t, x.path)
 	for name, test := range map[string]struct{ sql, want string }{

@@ -23,6 +23,7 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"github.com/seed-c8812374/nexus"
+	"github.com/seed-c8812374/nexus/internal/handle"
 	"github.com/seed-c8812374/nexus/internal/process"
 	"github.com/seed-c8812374/nexus/internal/worker"
 	"github.com/seed-c8812374/nexus/sqlite"
@@ -210,12 +211,12 @@ func (s *site) wantAttempt(id string, outcome nexus.Outcome, reason string) nexu
 // back, until the returned function is called.
 func (s *site) lock() (release func()) {
 	s.t.Helper()
-	other, err := zombiezen.OpenConn(s.path, zombiezen.OpenReadWrite)
+	other, err := handle.Open(s.path, zombiezen.OpenReadWrite)
 	must(s.t, err)
 	other.SetBusyTimeout(patient)
 	must(s.t, sqlitex.ExecuteTransient(other, "BEGIN IMMEDIATE", nil))
 	var once sync.Once
-	release = func() { once.Do(func() { must(s.t, other.Close()) }) }
+	release = func() { once.Do(func() { must(s.t, handle.Close(other)) }) }
 	s.t.Cleanup(release)
 	return release
 }
@@ -223,9 +224,9 @@ func (s *site) lock() (release func()) {
 // sql runs a script as another program does.
 func (s *site) sql(script string) {
 	s.t.Helper()
-	other, err := zombiezen.OpenConn(s.path, zombiezen.OpenReadWrite)
+	other, err := handle.Open(s.path, zombiezen.OpenReadWrite)
 	must(s.t, err)
-	must(s.t, errors.Join(sqlitex.ExecuteScript(other, script, nil), other.Close()))
+	must(s.t, errors.Join(sqlitex.ExecuteScript(other, script, nil), handle.Close(other)))
 }
 
 // pipe makes a named pipe in the folder.
