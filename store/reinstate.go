@@ -222,18 +222,33 @@ func (x *reinstatement) insertAlike(l *layout, rows []insertion) error {
 }
 
 // lastRevisions returns the highest revisions at which rows were deleted before the
-// reinstatement began.
+// reinstatement began. It looks for each: a plan for all at once is one for a history of
+// which the server may know as little as of how many rows are asked for.
 func (l *layout) lastRevisions(ctx context.Context, c driver.Conn, rows []reinstated) (map[string]int64, error) {
-	sql := fmt.Sprintf(`
-		SELECT id, max(CAST(v%d AS BIGINT)) FROM history
-		WHERE change = 'delete' AND seq IN (SELECT seq FROM history_rows WHERE id %%s AND kind = $2) GROUP BY id`, l.column("revision"))
+	last := fmt.Sprintf(`(
+		SELECT max(CAST(h.v%d AS BIGINT)) FROM history_rows r JOIN history h ON h.seq = r.seq
+		WHERE r.kind = $2 AND h.change = 'delete' AND r.id = `, l.column("revision"))
 	ids := make([]driver.Arg, len(rows))
 	for i, r := range rows {
 		ids[i] = r.wanted[0]
 	}
 	revisions := make(map[string]int64)
-	err := queryIDs(ctx, c, sql, ids, []driver.Arg{driver.Text(l.kind)}, func(r driver.Row) error {
-		revisions[r.Arg(0).Text] = r.Int(1)
+	list, odd, err := split(ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range odd {
+		err := c.Query(ctx, "SELECT "+last+"$1)", []driver.Arg{id, driver.Text(l.kind)}, func(r driver.Row) error {
+			revisions[id.Text] = r.Int(0)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	sql := "SELECT value, " + last + "value) FROM " + c.Dialect().Elements(1)
+	err = c.Query(ctx, sql, []driver.Arg{list, driver.Text(l.kind)}, func(r driver.Row) error {
+		revisions[r.Text(0)] = r.Int(1)
 		return nil
 	})
 	return revisions, err

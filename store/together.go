@@ -81,24 +81,33 @@ func execIDs(ctx context.Context, c driver.Conn, sql string, ids []driver.Arg) e
 }
 
 func withIDs(c driver.Conn, sql string, ids, args []driver.Arg, do func(sql string, args []driver.Arg) error) error {
-	plain := make([]string, 0, len(ids))
-	for _, id := range ids {
-		if id.Kind == driver.KindText && isText(id.Text) {
-			plain = append(plain, id.Text)
-			continue
-		}
-		// JSON would not keep it as it is.
+	list, odd, err := split(ids)
+	if err != nil {
+		return err
+	}
+	for _, id := range odd {
 		if err := do(fmt.Sprintf(sql, "= $1"), append([]driver.Arg{id}, args...)); err != nil {
 			return err
 		}
 	}
-	if len(plain) == 0 {
+	if len(odd) == len(ids) {
 		return nil
 	}
-	list, err := json.Marshal(plain)
-	if err != nil {
-		return err
-	}
 	in := "IN (SELECT value FROM " + c.Dialect().Elements(1) + ")"
-	return do(fmt.Sprintf(sql, in), append([]driver.Arg{driver.Text(string(list))}, args...))
+	return do(fmt.Sprintf(sql, in), append([]driver.Arg{list}, args...))
+}
+
+// split makes a JSON array of ids, for [driver.Dialect.Elements], but for those that JSON
+// would not keep as they are.
+func split(ids []driver.Arg) (list driver.Arg, odd []driver.Arg, err error) {
+	plain := make([]string, 0, len(ids))
+	for _, id := range ids {
+		if id.Kind == driver.KindText && isText(id.Text) {
+			plain = append(plain, id.Text)
+		} else {
+			odd = append(odd, id)
+		}
+	}
+	text, err := json.Marshal(plain)
+	return driver.Text(string(text)), odd, err
 }
