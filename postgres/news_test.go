@@ -120,6 +120,50 @@ func TestWatchCommit(t *testing.T) {
 	}
 }
 
+// TestWatchCrash crashes the server after a watcher has seen a change that is not on disk:
+// the change is lost, and nobody is told of it.
+func TestWatchCrash(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Own(t, "wal_writer_delay=10000")
+	url := pgtest.SchemaOf(t, server.URL())
+	other := openSchema(t, url, nil)
+	fatal(t, newProject(t.Context(), &other.Services, "p"))
+	var armed, crashed atomic.Bool
+	proxy := pgtest.NewProxy(t, url, func(fromServer bool, piece []byte) ([]byte, bool) {
+		if fromServer || !bytes.Contains(piece, []byte("COMMIT\x00")) || !armed.CompareAndSwap(true, false) {
+			return piece, true
+		}
+		if err := errors.Join(server.Halt(true), server.Run()); err != nil {
+			t.Error(err)
+		}
+		crashed.Store(true)
+		return nil, false
+	})
+	db := openSchema(t, proxy.URL(url), nil)
+	last, err := other.LastChange(t.Context())
+	fatal(t, err)
+	pgtest.Exec(t, url, "BEGIN; SET LOCAL synchronous_commit = off; UPDATE projects SET name = 'lost' WHERE id = 'p'; COMMIT")
+	armed.Store(true)
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		for !crashed.Load() {
+			time.Sleep(10 * time.Millisecond)
+		}
+		if err := newProject(background, &other.Services, "kept"); err != nil {
+			t.Error(err)
+		}
+	})
+	var told *nexus.Change
+	err = db.Watch(t.Context(), last, nexus.HistoryFilter{}, func(c *nexus.Change) error {
+		told = c
+		return errEnough
+	})
+	writing.Wait()
+	if !errors.Is(err, errEnough) || told.ID != "kept" {
+		t.Errorf("it ended with %v, and told of %+v", err, told)
+	}
+}
+
 // TestWatchMissesNothing watches, over a connection that breaks again and again and
 // behind a pooler, what many write through several databases and as another program,
 // which takes its numbers long before it commits. Each change is seen once and in order.

@@ -112,7 +112,7 @@ CREATE OR REPLACE FUNCTION nexus_us(seconds bigint)
  RETURNS bigint
  LANGUAGE sql
  IMMUTABLE
-AS $function$ SELECT greatest(least(seconds, 9223372036854), -9223372036854) * 1000000 $function$;
+AS $function$ SELECT CASE WHEN seconds IS NOT NULL THEN greatest(least(seconds, 9223372036854), -9223372036854) * 1000000 END $function$;
 
 --- function nexus_recount(ids text[])
 CREATE OR REPLACE FUNCTION nexus_recount(ids text[])
@@ -1038,28 +1038,43 @@ DECLARE
 BEGIN
     IF TG_OP = 'DELETE' THEN
         FOR part IN
-            SELECT feature_id, sub_feature_id, count(*) AS tasks,
+            SELECT place, id, count(*) AS tasks,
                 count(*) FILTER (WHERE status NOT IN ('completed', 'skipped')) AS open,
                 count(*) FILTER (WHERE status = 'completed') AS completed
-            FROM was WHERE feature_id IS NOT NULL OR sub_feature_id IS NOT NULL
-            GROUP BY feature_id, sub_feature_id ORDER BY feature_id, sub_feature_id
+            FROM (
+                SELECT c.place, c.id, t.status,
+                    t.at > max(t.at) FILTER (WHERE t.status NOT IN ('completed', 'skipped')) OVER (PARTITION BY c.place, c.id) AS after_open
+                FROM (SELECT *, row_number() OVER () AS at FROM was) t
+                CROSS JOIN LATERAL (VALUES (1, t.feature_id), (2, t.sub_feature_id)) AS c (place, id)
+                WHERE c.id IS NOT NULL) gone
+            GROUP BY place, id, after_open ORDER BY place, id, after_open
         LOOP
-            PERFORM @.nexus_count_tasks(part.feature_id, part.sub_feature_id, -part.tasks, -part.open, -part.completed, NULL);
+            PERFORM @.nexus_count_tasks(
+                CASE part.place WHEN 1 THEN part.id END, CASE part.place WHEN 2 THEN part.id END,
+                -part.tasks, -part.open, -part.completed, NULL);
         END LOOP;
         RETURN NULL;
     END IF;
     FOR part IN
-        SELECT feature_id, sub_feature_id, count(*) AS tasks,
+        SELECT place, id, count(*) AS tasks,
             count(*) FILTER (WHERE status NOT IN ('completed', 'skipped')) AS open,
             count(*) FILTER (WHERE status = 'completed') AS completed,
             max(updated_at) AS changed,
             max(updated_at) FILTER (WHERE status = 'in_progress') AS started
-        FROM now_is WHERE feature_id IS NOT NULL OR sub_feature_id IS NOT NULL
-        GROUP BY feature_id, sub_feature_id ORDER BY feature_id, sub_feature_id
+        FROM (
+            SELECT c.place, c.id, t.status, t.updated_at,
+                t.at < min(t.at) FILTER (WHERE t.status NOT IN ('completed', 'skipped')) OVER (PARTITION BY c.place, c.id) AS before_open
+            FROM (SELECT *, row_number() OVER () AS at FROM now_is) t
+            CROSS JOIN LATERAL (VALUES (1, t.feature_id), (2, t.sub_feature_id)) AS c (place, id)
+            WHERE c.id IS NOT NULL) come
+        GROUP BY place, id, before_open ORDER BY place, id, before_open DESC
     LOOP
-        PERFORM @.nexus_count_tasks(part.feature_id, part.sub_feature_id, part.tasks, part.open, part.completed, part.changed);
+        PERFORM @.nexus_count_tasks(
+            CASE part.place WHEN 1 THEN part.id END, CASE part.place WHEN 2 THEN part.id END,
+            part.tasks, part.open, part.completed, part.changed);
         IF part.started IS NOT NULL THEN
-            PERFORM @.nexus_start_feature(part.feature_id, part.sub_feature_id, part.started);
+            PERFORM @.nexus_start_feature(
+                CASE part.place WHEN 1 THEN part.id END, CASE part.place WHEN 2 THEN part.id END, part.started);
         END IF;
     END LOOP;
     RETURN NULL;

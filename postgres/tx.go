@@ -262,34 +262,24 @@ type settleError struct{ error }
 
 func (e settleError) Unwrap() error { return e.error }
 
-// Settle implements driver.Settler. It changes nothing, so whatever has become of a try
-// whose connection broke, it can be made again. What a standby shows is on the primary's
-// disk.
-func (d *db) Settle(ctx context.Context) error {
-	until := d.deadline()
-	for {
-		err := d.settleOnce(ctx)
-		switch nexus.CodeOf(err) {
-		case nexus.CodeReadOnly:
-			return nil
-		case nexus.CodeOffline, nexus.CodeUnknown:
-			if until.wait(ctx, outage) {
-				continue
-			}
-		}
+// settleSnapshot is settle for what a snapshot has shown, as a part of it, so that no crash
+// comes between the two. What a standby shows is on the primary's disk.
+const settleSnapshot = "SELECT CASE WHEN NOT pg_is_in_recovery() THEN pg_logical_emit_message(true, 'nexus', '') END"
+
+// Settle implements driver.Settler. It changes nothing, so that a connection that breaks
+// leaves no outcome that is unknown.
+func (c *conn) Settle(ctx context.Context) error {
+	if err := c.Query(ctx, settleSnapshot, nil, nil); err != nil {
 		return err
 	}
-}
-
-func (d *db) settleOnce(ctx context.Context) error {
-	return d.look(ctx, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE", func(c driver.Conn) error {
-		own := c.(*conn)
-		if err := own.Query(ctx, settle, nil, nil); err != nil {
-			return err
-		}
-		_, err := own.commit(ctx)
-		return err
-	})
+	limited, cancel := c.unstoppable(ctx)
+	defer cancel()
+	err := c.control(limited, "COMMIT")
+	if err != nil && limited.Err() == nil {
+		return c.db.classify(err)
+	}
+	_, err = c.committed(limited, err)
+	return err
 }
 
 // rollback undoes the transaction, if it has not been committed.

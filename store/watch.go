@@ -91,15 +91,18 @@ func (db *DB) watchUpTo(ctx context.Context, after int64, filter nexus.HistoryFi
 				return err
 			}
 			h := &historian{ctx: ctx, conn: c}
-			list, err = h.list(filter)
-			return err
+			if list, err = h.list(filter); err != nil || len(list) == 0 {
+				return err
+			}
+			if settler, must := c.(driver.Settler); must {
+				return settler.Settle(ctx) // what was told must not be lost, and its number given again
+			}
+			return nil
 		})
-		if settler, must := db.driver.(driver.Settler); must && err == nil && len(list) > 0 {
-			err = settler.Settle(ctx) // what was told must not be lost, and its number given again
-		}
 		if nexus.CodeOf(err) == nexus.CodeOffline {
-			// The connection broke in the middle of it. Whoever reads by numbers may go on
-			// with another, for which this waits.
+			// The connection broke in the middle of it, perhaps because the server crashed, with
+			// what was seen. Whoever reads by numbers may go on with another, for which this
+			// waits.
 			if _, err = db.LastChange(ctx); err == nil {
 				continue
 			}

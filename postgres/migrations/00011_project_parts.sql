@@ -6,12 +6,18 @@
 --
 -- What metrics come to, and the tasks of a feature that are new or gone, are counted once a
 -- statement. Once a row, the versions of one total that a transaction leaves behind made
--- thousands of rows take minutes, because each has to be passed by to find the last.
+-- thousands of rows take minutes, because each has to be passed by to find the last. A
+-- feature gets the status that it would have got row by row: it is done as soon as no task is
+-- open, so those that have ended count by themselves if they come before the open ones, or
+-- go after them.
 --
 -- What follows for dependencies is looked up by index. A trigger's plans are made once a
 -- session, perhaps while there is next to nothing in the tables, and then reading all of a
 -- table looks cheap; it stays the plan when there are thousands. So the functions forbid it,
 -- and look up row by row what a plan could join in another way.
+--
+-- And nexus_us of no time is none. It was the end of time, to which a feature was changed
+-- whose last open task was deleted.
 
 -- +goose Up
 -- +goose StatementBegin
@@ -167,28 +173,43 @@ DECLARE
 BEGIN
     IF TG_OP = 'DELETE' THEN
         FOR part IN
-            SELECT feature_id, sub_feature_id, count(*) AS tasks,
+            SELECT place, id, count(*) AS tasks,
                 count(*) FILTER (WHERE status NOT IN ('completed', 'skipped')) AS open,
                 count(*) FILTER (WHERE status = 'completed') AS completed
-            FROM was WHERE feature_id IS NOT NULL OR sub_feature_id IS NOT NULL
-            GROUP BY feature_id, sub_feature_id ORDER BY feature_id, sub_feature_id
+            FROM (
+                SELECT c.place, c.id, t.status,
+                    t.at > max(t.at) FILTER (WHERE t.status NOT IN ('completed', 'skipped')) OVER (PARTITION BY c.place, c.id) AS after_open
+                FROM (SELECT *, row_number() OVER () AS at FROM was) t
+                CROSS JOIN LATERAL (VALUES (1, t.feature_id), (2, t.sub_feature_id)) AS c (place, id)
+                WHERE c.id IS NOT NULL) gone
+            GROUP BY place, id, after_open ORDER BY place, id, after_open
         LOOP
-            PERFORM @.nexus_count_tasks(part.feature_id, part.sub_feature_id, -part.tasks, -part.open, -part.completed, NULL);
+            PERFORM @.nexus_count_tasks(
+                CASE part.place WHEN 1 THEN part.id END, CASE part.place WHEN 2 THEN part.id END,
+                -part.tasks, -part.open, -part.completed, NULL);
         END LOOP;
         RETURN NULL;
     END IF;
     FOR part IN
-        SELECT feature_id, sub_feature_id, count(*) AS tasks,
+        SELECT place, id, count(*) AS tasks,
             count(*) FILTER (WHERE status NOT IN ('completed', 'skipped')) AS open,
             count(*) FILTER (WHERE status = 'completed') AS completed,
             max(updated_at) AS changed,
             max(updated_at) FILTER (WHERE status = 'in_progress') AS started
-        FROM now_is WHERE feature_id IS NOT NULL OR sub_feature_id IS NOT NULL
-        GROUP BY feature_id, sub_feature_id ORDER BY feature_id, sub_feature_id
+        FROM (
+            SELECT c.place, c.id, t.status, t.updated_at,
+                t.at < min(t.at) FILTER (WHERE t.status NOT IN ('completed', 'skipped')) OVER (PARTITION BY c.place, c.id) AS before_open
+            FROM (SELECT *, row_number() OVER () AS at FROM now_is) t
+            CROSS JOIN LATERAL (VALUES (1, t.feature_id), (2, t.sub_feature_id)) AS c (place, id)
+            WHERE c.id IS NOT NULL) come
+        GROUP BY place, id, before_open ORDER BY place, id, before_open DESC
     LOOP
-        PERFORM @.nexus_count_tasks(part.feature_id, part.sub_feature_id, part.tasks, part.open, part.completed, part.changed);
+        PERFORM @.nexus_count_tasks(
+            CASE part.place WHEN 1 THEN part.id END, CASE part.place WHEN 2 THEN part.id END,
+            part.tasks, part.open, part.completed, part.changed);
         IF part.started IS NOT NULL THEN
-            PERFORM @.nexus_start_feature(part.feature_id, part.sub_feature_id, part.started);
+            PERFORM @.nexus_start_feature(
+                CASE part.place WHEN 1 THEN part.id END, CASE part.place WHEN 2 THEN part.id END, part.started);
         END IF;
     END LOOP;
     RETURN NULL;
@@ -207,7 +228,17 @@ REFERENCING NEW TABLE AS now_is FOR EACH STATEMENT EXECUTE FUNCTION nexus_featur
 CREATE TRIGGER tasks_feature_delete AFTER DELETE ON tasks
 REFERENCING OLD TABLE AS was FOR EACH STATEMENT EXECUTE FUNCTION nexus_feature_tasks();
 
+CREATE OR REPLACE FUNCTION nexus_us(seconds BIGINT) RETURNS BIGINT LANGUAGE sql IMMUTABLE AS
+$$ SELECT CASE WHEN seconds IS NOT NULL THEN greatest(least(seconds, 9223372036854), -9223372036854) * 1000000 END $$;
+
+UPDATE features f SET tasks_changed_us = 0,
+    updated_at = CASE WHEN updated_at = 9223372036854
+        THEN greatest(created_at, (SELECT max(t.updated_at) FROM tasks t WHERE t.feature_id = f.id)) ELSE updated_at END
+WHERE tasks_changed_us = 9223372036854000000;
+
 -- +goose Down
+CREATE OR REPLACE FUNCTION nexus_us(seconds BIGINT) RETURNS BIGINT LANGUAGE sql IMMUTABLE AS
+$$ SELECT greatest(least(seconds, 9223372036854), -9223372036854) * 1000000 $$;
 DROP TRIGGER tasks_feature_delete ON tasks;
 DROP TRIGGER tasks_feature_insert ON tasks;
 DROP FUNCTION nexus_feature_tasks();

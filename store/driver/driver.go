@@ -248,9 +248,10 @@ type Notifier interface {
 	Hears() bool
 }
 
-// Settler is a DB in which a change can be seen a moment before it is on disk.
+// Settler is a Conn in whose snapshots a change can be seen a moment before it is on disk.
 type Settler interface {
-	// Settle waits until all that was seen before is on disk.
+	// Settle ends the snapshot, whose last call it is. Without an error, all that the
+	// snapshot has shown is on disk. Otherwise it may be lost, and is to be read again.
 	Settle(ctx context.Context) error
 }
 
