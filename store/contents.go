@@ -300,19 +300,11 @@ func (l *Loader) Table(name string) *ContentTable {
 // insert stores a row.
 func (l *Loader) insert(ctx context.Context, table *ContentTable, columns []string, row []driver.Arg) error {
 	sql := l.insertHead(table, columns) + " VALUES " + places(1, len(columns))
-	if _, err := l.conn.Exec(ctx, sql, l.withoutDeltas(table, columns, row)...); err != nil {
+	if _, err := l.conn.Exec(ctx, sql, row...); err != nil {
 		return err
 	}
 	l.inserted(table, columns, row)
 	return nil
-}
-
-// withoutDeltas is a row as it is stored.
-func (l *Loader) withoutDeltas(table *ContentTable, columns []string, row []driver.Arg) []driver.Arg {
-	if table.Name == "history" && l.keepsWhole() {
-		return l.takeDeltas(columns, row)
-	}
-	return row
 }
 
 // insertHead is the beginning of an INSERT, up to its VALUES.

@@ -21,9 +21,12 @@ func (l *Loader) InsertMany(ctx context.Context, table *ContentTable, columns []
 	if err := l.prepareHistory(ctx, table.Name); err != nil {
 		return 0, err
 	}
-	stored, err = insertTogether(ctx, l.conn, l.insertHead(table, columns), len(columns), len(rows), func(row int) []driver.Arg {
-		return l.withoutDeltas(table, columns, rows[row])
-	})
+	if table.Name == "history" && l.keepsWhole() {
+		for i := range rows {
+			rows[i] = l.takeDeltas(columns, rows[i])
+		}
+	}
+	stored, err = insertTogether(ctx, l.conn, l.insertHead(table, columns), len(columns), len(rows), func(row int) []driver.Arg { return rows[row] })
 	for _, row := range rows[:stored] {
 		l.inserted(table, columns, row)
 	}

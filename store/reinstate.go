@@ -94,15 +94,21 @@ func (x *reinstatement) some(kinds []nexus.Kind, about func(rowKey, image) bool,
 				ids = append(ids, id)
 			}
 		}
-		for part := range slices.Chunk(ids, mostTogether) {
+		var p pace
+		for len(ids) > 0 {
+			part := ids[:p.next(len(ids))]
+			ids = ids[len(part):]
 			now, err := l.currentOf(x.ctx, x.conn, part)
 			if err != nil {
 				return err
 			}
 			rows := make([]reinstated, len(part))
+			bytes := 0
 			for i, id := range part {
 				rows[i] = reinstated{id, now[id], x.wanted[kind][id]}
+				bytes += sizeOf(rows[i].now) + sizeOf(rows[i].wanted)
 			}
+			p.took(len(part), bytes)
 			if err := fn(l, rows); err != nil {
 				return err
 			}

@@ -13,8 +13,9 @@ import (
 
 // Bounds on the rows of one statement. A statement of PostgreSQL takes 65,535 arguments.
 const (
-	mostTogether     = 500
-	mostArgsTogether = 1<<16 - 1
+	mostTogether      = 500
+	mostArgsTogether  = 1<<16 - 1
+	mostBytesTogether = 4 << 20
 
 	// In SQLite a statement is prepared once for a number of rows, so there is one number. It
 	// pays because what a statement may have to undo comes after all that the savepoint
@@ -33,10 +34,14 @@ func insertTogether(ctx context.Context, c driver.Conn, head string, columns, n 
 		most, least = togetherInProcess, togetherInProcess
 	}
 	for n-done >= least {
-		rows := min(n-done, most)
-		all := make([]driver.Arg, 0, rows*columns)
-		for i := range rows {
-			all = append(all, args(done+i)...)
+		rows, bytes := 0, 0
+		all := make([]driver.Arg, 0, min(n-done, most)*columns)
+		for rows < min(n-done, most) && bytes < mostBytesTogether {
+			row := args(done + rows)
+			all, rows, bytes = append(all, row...), rows+1, bytes+sizeOf(row)
+		}
+		if rows < least {
+			return done, nil
 		}
 		err := guard(ctx, c, func() error {
 			_, err := c.Exec(ctx, head+" VALUES "+places(rows, columns), all...)
@@ -52,6 +57,26 @@ func insertTogether(ctx context.Context, c driver.Conn, head string, columns, n 
 		}
 	}
 	return done, nil
+}
+
+// pace says how many rows to have in memory at once, from those before: most rows are
+// short, and thousands of some would fill it.
+type pace struct{ rows int }
+
+// next takes the next of what is left.
+func (p *pace) next(left int) int {
+	const first = 16
+	if p.rows == 0 {
+		p.rows = first
+	}
+	return min(left, p.rows)
+}
+
+// took tells how many rows were how large.
+func (p *pace) took(rows, bytes int) {
+	const growth = 8
+	each := max(bytes/max(rows, 1), 1)
+	p.rows = max(1, min(mostBytesTogether/each, p.rows*growth, mostTogether))
 }
 
 // places are the places of arguments for some rows: ($1, $2), ($3, $4).

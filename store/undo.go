@@ -127,10 +127,15 @@ func (u *undoing) run(r nexus.UndoRequest) error {
 	if err := u.prepare(changes); err != nil {
 		return err
 	}
-	for _, part := range slices.Backward(slices.Collect(slices.Chunk(changes, mostTogether))) {
-		if err := u.undoAll(part, r.Force); err != nil {
+	var p pace
+	for left := changes; len(left) > 0; {
+		n := p.next(len(left))
+		bytes, err := u.undoAll(left[len(left)-n:], r.Force)
+		if err != nil {
 			return err
 		}
+		p.took(n, bytes)
+		left = left[:len(left)-n]
 	}
 	if err := u.contents(r.Force); err != nil {
 		return err
@@ -260,8 +265,8 @@ func (u *undoing) prepareSome(changes []int64) error {
 	return nil
 }
 
-// undoAll takes changes back, the last first.
-func (u *undoing) undoAll(changes []int64, force bool) error {
+// undoAll takes changes back, the last first, and returns how many bytes their rows had.
+func (u *undoing) undoAll(changes []int64, force bool) (bytes int, err error) {
 	ofKind := make(map[nexus.Kind][]rowAt)
 	for _, seq := range changes {
 		key := u.keys[seq]
@@ -275,20 +280,21 @@ func (u *undoing) undoAll(changes []int64, force bool) error {
 		}
 		were, err := layouts[kind].imagesBefore(u.ctx, u.conn, seqs)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		became, err := layouts[kind].imagesAt(u.ctx, u.conn, rows)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		for _, row := range rows {
 			before[row.seq], after[row.seq] = were[row.seq], became[row]
+			bytes += sizeOf(before[row.seq]) + sizeOf(after[row.seq])
 		}
 	}
 	for _, seq := range slices.Backward(changes) {
 		u.undo(u.keys[seq], before[seq], after[seq], force)
 	}
-	return nil
+	return bytes, nil
 }
 
 // undo takes one change of a row back. Later ones have been. What is as it was before
