@@ -24,6 +24,7 @@ var dependencyTests = map[string]test{
 	"DeleteProject":  testDeleteProjectDependedOn,
 	"Features":       testFeaturesFollowTasks,
 	"Many":           testManyTasks,
+	"FeaturesOfMany": testFeaturesOfMany,
 }
 
 // exec runs a statement as a program does that knows only the contract.

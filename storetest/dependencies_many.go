@@ -3,6 +3,7 @@ package storetest
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/seed-c8812374/nexus"
 	"github.com/seed-c8812374/nexus/store"
@@ -88,4 +89,49 @@ func testManyTasks(t *testing.T, db *store.DB) {
 	must(t, err)
 	same(t, restored.Inserted["tasks"], int64(tasks-3))
 	asBefore()
+}
+
+// testFeaturesOfMany has tasks come and go together: their features are what they would be
+// if they had come and gone one after the other.
+func testFeaturesOfMany(t *testing.T, db *store.DB) {
+	seed(t, db, nexus.KindTask)
+	ctx := t.Context()
+	now, err := db.Features.Get(ctx, "f1")
+	must(t, err)
+	began := now.UpdatedAt
+	for i, step := range []struct {
+		create []nexus.TaskStatus
+		delete string // a condition
+		want   string
+	}{
+		{create: []nexus.TaskStatus{nexus.TaskPending, nexus.TaskSkipped}, want: "backlog 1"},
+		{delete: "status = 'pending'", want: "done 2"}, // the last that is open
+		{delete: "status = 'skipped'", want: "done 2"},
+		{create: []nexus.TaskStatus{nexus.TaskPending, nexus.TaskPending}, want: "in_progress 3"},
+		{delete: "status = 'pending'", want: "in_progress 3"},
+		{create: []nexus.TaskStatus{nexus.TaskSkipped, nexus.TaskPending}, want: "in_progress 5"}, // done in between
+		{create: []nexus.TaskStatus{nexus.TaskCompleted, nexus.TaskInProgress}, want: "in_progress 5"},
+		{delete: "status IN ('pending', 'in_progress')", want: "done 6"},
+	} {
+		must(t, db.InTx(ctx, func(tx *store.Tx) error {
+			if step.delete != "" {
+				_, err := tx.Exec(ctx, "DELETE FROM tasks WHERE "+step.delete)
+				return err
+			}
+			var list []*nexus.Task
+			for n, status := range step.create {
+				list = append(list, &nexus.Task{ID: fmt.Sprint("t", i, n), ProjectID: "p1", FeatureID: "f1", SubFeatureID: "u1", Name: "n", Status: status})
+			}
+			return tx.Tasks.CreateMany(ctx, list)
+		}))
+		f, err := db.Features.Get(ctx, "f1")
+		must(t, err)
+		u, err := db.SubFeatures.Get(ctx, "u1")
+		must(t, err)
+		same(t, fmt.Sprintln(i, f.Status, f.Revision, u.Status, u.Revision), fmt.Sprintln(i, step.want, step.want))
+		if f.UpdatedAt.Sub(began).Abs() > time.Hour {
+			t.Errorf("after step %d it was changed at %s", i, f.UpdatedAt)
+		}
+		derivedAreRight(t, db)
+	}
 }

@@ -111,7 +111,7 @@ func (d *entity[E, F, U]) listCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := d.resolve(cmd, services, b); err != nil {
+			if err := d.resolve(cmd.Context(), services, b); err != nil {
 				return err
 			}
 			list, cursor, err = d.page1(cmd.Context(), services, filter)
@@ -130,9 +130,9 @@ func (d *entity[E, F, U]) listCommand(a *app) *cobra.Command {
 	return cmd
 }
 
-// resolve resolves the filters. A word that is not known is refused if nothing has it: to
-// find nothing would be taken for an answer.
-func (d *entity[E, F, U]) resolve(cmd *cobra.Command, db *store.Services, b *binder) error {
+// resolve resolves the filters. A word that is not known is no mistake if something has it.
+func (d *entity[E, F, U]) resolve(ctx context.Context, db *store.Services, b *binder) error {
+	var unknown []unknownWord
 	for _, u := range b.unknown {
 		filter := new(F)
 		alone := &binder{app: b.app, flags: pflag.NewFlagSet("", pflag.ContinueOnError)}
@@ -140,15 +140,16 @@ func (d *entity[E, F, U]) resolve(cmd *cobra.Command, db *store.Services, b *bin
 		if err := alone.flags.Set(u.flag, u.word); err != nil {
 			return err
 		}
-		n, err := d.service(db).Count(cmd.Context(), *filter)
+		n, err := d.service(db).Count(ctx, *filter)
 		if err != nil {
 			return err
 		}
 		if n == 0 {
-			return usage(cmd, fmt.Errorf("no %s has the %s %q; it is one of %s", d.use, u.flag, u.word, u.known))
+			unknown = append(unknown, u)
 		}
 	}
-	return b.resolveIn(cmd.Context(), db)
+	b.unknown = unknown
+	return b.resolveIn(ctx, db)
 }
 
 // page1 reads a page, and the cursor of the next if there is one.
@@ -212,7 +213,7 @@ func (d *entity[E, F, U]) countCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := d.resolve(cmd, services, b); err != nil {
+			if err := d.resolve(cmd.Context(), services, b); err != nil {
 				return err
 			}
 			if d.count == nil {

@@ -42,6 +42,9 @@ func (b *binder) resolveIn(ctx context.Context, db *store.Services) error {
 			return err
 		}
 	}
+	for _, u := range b.unknown {
+		b.app.note(fmt.Sprintf("--%s %q is none that Nexus knows, which are %s", u.flag, u.word, u.known))
+	}
 	return nil
 }
 
@@ -228,23 +231,9 @@ func choices[S ~string]() kindOf[[]S] {
 	return notEmpty(lists[S](), func(list []S) bool { return len(list) > 0 })
 }
 
-// among are choices of which each must be one of some words.
-func among[S ~string](words []S) kindOf[[]S] {
-	k := choices[S]()
-	return kindOf[[]S]{k.name, func(a *app, s string) ([]S, error) {
-		list, err := k.parse(a, s)
-		for _, word := range list {
-			if err == nil && !slices.Contains(words, word) {
-				err = fmt.Errorf("%q is not one of %s", word, join(words))
-			}
-		}
-		return list, err
-	}}
-}
-
-// known defines a flag for choices among words that are known. Other programs may have
-// stored others, so whether one of these is a mistake is for whoever can look; see
-// binder.unknown.
+// known defines a flag for choices among words that are known. Other programs may store
+// others, so one of these is noted, not refused: to find nothing would be taken for an
+// answer.
 func known[S ~string](b *binder, name, usage string, words []S, set func([]S)) {
 	flag(b, name, usage, choices[S](), func(given []S) {
 		set(given)

@@ -187,6 +187,11 @@ type notes struct {
 	attrs []slog.Attr
 }
 
+// note tells the user something that is no error.
+func (a *app) note(text string) {
+	slog.New(&notes{out: a.Err, json: a.json}).Info(text)
+}
+
 func (n *notes) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
 
 func (n *notes) Handle(_ context.Context, r slog.Record) error {

@@ -18,7 +18,7 @@ func readyFlags(b *binder, f *nexus.ReadyFilter) {
 	existing(b, "feature", "of this feature", nexus.KindFeature, func(id string) { f.FeatureID = id })
 	existing(b, "sub-feature", "of this sub-feature", nexus.KindSubFeature, func(id string) { f.SubFeatureID = id })
 	flag(b, "priority", "of one of these", choices[nexus.TaskPriority](), func(v []nexus.TaskPriority) { f.Priority = v })
-	flag(b, "size", "of one of these", among(nexus.TaskSizes()), func(v []nexus.TaskSize) { f.Size = v })
+	known(b, "size", "of one of these", nexus.TaskSizes(), func(v []nexus.TaskSize) { f.Size = v })
 }
 
 func (a *app) readyCommand() *cobra.Command {
