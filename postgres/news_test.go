@@ -128,7 +128,7 @@ func TestWatchCrash(t *testing.T) {
 	url := pgtest.SchemaOf(t, server.URL())
 	other := openSchema(t, url, nil)
 	fatal(t, newProject(t.Context(), &other.Services, "p"))
-	var armed, crashed atomic.Bool
+	var armed, crashed, ended atomic.Bool
 	proxy := pgtest.NewProxy(t, url, func(fromServer bool, piece []byte) ([]byte, bool) {
 		if fromServer || !bytes.Contains(piece, []byte("COMMIT\x00")) || !armed.CompareAndSwap(true, false) {
 			return piece, true
@@ -146,7 +146,7 @@ func TestWatchCrash(t *testing.T) {
 	armed.Store(true)
 	var writing sync.WaitGroup
 	writing.Go(func() {
-		for !crashed.Load() {
+		for !crashed.Load() && !ended.Load() {
 			time.Sleep(10 * time.Millisecond)
 		}
 		if err := newProject(background, &other.Services, "kept"); err != nil {
@@ -158,6 +158,7 @@ func TestWatchCrash(t *testing.T) {
 		told = c
 		return errEnough
 	})
+	ended.Store(true)
 	writing.Wait()
 	if !errors.Is(err, errEnough) || told.ID != "kept" {
 		t.Errorf("it ended with %v, and told of %+v", err, told)
