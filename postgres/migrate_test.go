@@ -93,6 +93,41 @@ func TestSameMigrations(t *testing.T) {
 }
 
 // TestMigrateDown goes all the way down, which leaves nothing, and up again.
+// TestMigrateMends upgrades a database whose older triggers have put the change of a feature
+// at the end of time.
+func TestMigrateMends(t *testing.T) {
+	t.Parallel()
+	url := pgtest.Schema(t)
+	openSchema(t, url, nil)
+	for mends := false; !mends; {
+		reverted, err := postgres.MigrateDown(t.Context(), url, nil, false)
+		fatal(t, err)
+		mends = reverted[0].Name == "00011_project_parts.sql"
+	}
+	const tasks = `INSERT INTO tasks (id, project_id, feature_id, name, status, created_at, updated_at) VALUES `
+	for _, sql := range []string{
+		`INSERT INTO projects (id, name, mode, status, root_path, created_at, updated_at) VALUES ('p', 'n', 'genesis', 'pending', '/', 1, 1)`,
+		`INSERT INTO features (id, project_id, name, priority, status, created_at, updated_at) VALUES ('f', 'p', 'n', 'must', 'backlog', 1, 1), ('g', 'p', 'n', 'must', 'backlog', 1, 1)`,
+		tasks + `('a', 'p', 'f', 'n', 'skipped', 1, 7), ('b', 'p', 'f', 'n', 'pending', 1, 1), ('c', 'p', 'g', 'n', 'pending', 1, 1)`,
+		`DELETE FROM tasks WHERE id IN ('b', 'c')`,
+	} {
+		pgtest.Exec(t, url, sql)
+	}
+	db := openSchema(t, url, nil)
+	for id, want := range map[string]string{"f": "done 7", "g": "backlog 1"} {
+		f, err := db.Features.Get(t.Context(), id)
+		fatal(t, err)
+		if got := fmt.Sprint(f.Status, " ", f.UpdatedAt.Unix()); got != want {
+			t.Errorf("feature %s is %s, want %s", id, got, want)
+		}
+	}
+	found, err := db.Diagnose(t.Context())
+	fatal(t, err)
+	if len(found) > 0 {
+		t.Errorf("%+v", found)
+	}
+}
+
 func TestMigrateDown(t *testing.T) {
 	t.Parallel()
 	url := pgtest.Schema(t)

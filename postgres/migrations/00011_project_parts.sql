@@ -231,10 +231,9 @@ REFERENCING OLD TABLE AS was FOR EACH STATEMENT EXECUTE FUNCTION nexus_feature_t
 CREATE OR REPLACE FUNCTION nexus_us(seconds BIGINT) RETURNS BIGINT LANGUAGE sql IMMUTABLE AS
 $$ SELECT CASE WHEN seconds IS NOT NULL THEN greatest(least(seconds, 9223372036854), -9223372036854) * 1000000 END $$;
 
-UPDATE features f SET tasks_changed_us = 0,
-    updated_at = CASE WHEN updated_at = 9223372036854
-        THEN greatest(created_at, (SELECT max(t.updated_at) FROM tasks t WHERE t.feature_id = f.id)) ELSE updated_at END
-WHERE tasks_changed_us = 9223372036854000000;
+UPDATE features SET tasks_changed_us = 0 WHERE tasks_changed_us = 9223372036854000000;
+UPDATE features f SET updated_at = greatest(created_at, (SELECT max(t.updated_at) FROM tasks t WHERE t.feature_id = f.id))
+WHERE updated_at = 9223372036854;
 
 -- +goose Down
 CREATE OR REPLACE FUNCTION nexus_us(seconds BIGINT) RETURNS BIGINT LANGUAGE sql IMMUTABLE AS
