@@ -94,21 +94,9 @@ func TestWatchCommit(t *testing.T) {
 	for _, arrives := range []bool{true, false} {
 		t.Run(fmt.Sprintf("arrives=%v", arrives), func(t *testing.T) {
 			t.Parallel()
-			var armed, cut atomic.Bool
+			var armed atomic.Bool
 			armed.Store(true)
-			proxy := pgtest.NewProxy(t, server, func(fromServer bool, piece []byte) ([]byte, bool) {
-				switch {
-				case !fromServer && bytes.Contains(piece, []byte("COMMIT\x00")) && armed.CompareAndSwap(true, false):
-					cut.Store(arrives)
-					if arrives {
-						return piece, true
-					}
-					return nil, false
-				case fromServer && cut.CompareAndSwap(true, false):
-					return nil, false
-				}
-				return piece, true
-			})
+			proxy := pgtest.NewProxy(t, server, loseCommit(&armed, arrives))
 			id := fmt.Sprint("p", arrives)
 			fatal(t, newProject(t.Context(), &openSchema(t, server, nil).Services, id))
 			db := openSchema(t, proxy.URL(server), nil)

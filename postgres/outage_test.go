@@ -192,6 +192,25 @@ func TestOutageCut(t *testing.T) {
 	wantCode(t, err, nexus.CodeOffline)
 }
 
+// loseCommit is a network that, once armed, loses a commit and with it the connection; or,
+// if the commit arrives, the answer to it.
+func loseCommit(armed *atomic.Bool, arrives bool) func(fromServer bool, piece []byte) ([]byte, bool) {
+	var cut atomic.Bool
+	return func(fromServer bool, piece []byte) ([]byte, bool) {
+		switch {
+		case !fromServer && bytes.Contains(piece, []byte("COMMIT\x00")) && armed.CompareAndSwap(true, false):
+			cut.Store(arrives)
+			if arrives {
+				return piece, true
+			}
+			return nil, false
+		case fromServer && cut.CompareAndSwap(true, false):
+			return nil, false
+		}
+		return piece, true
+	}
+}
+
 // TestOutageCommit loses the answer of a commit, or the commit itself: the caller is
 // told that it is not known, and finds out with its idempotency key.
 func TestOutageCommit(t *testing.T) {
@@ -200,20 +219,8 @@ func TestOutageCommit(t *testing.T) {
 	for _, arrives := range []bool{true, false} {
 		t.Run(fmt.Sprintf("arrives=%v", arrives), func(t *testing.T) {
 			t.Parallel()
-			var armed, cut atomic.Bool
-			proxy := pgtest.NewProxy(t, server, func(fromServer bool, piece []byte) ([]byte, bool) {
-				switch {
-				case !fromServer && bytes.Contains(piece, []byte("COMMIT\x00")) && armed.CompareAndSwap(true, false):
-					cut.Store(arrives)
-					if arrives {
-						return piece, true
-					}
-					return nil, false
-				case fromServer && cut.CompareAndSwap(true, false):
-					return nil, false // the answer
-				}
-				return piece, true
-			})
+			var armed atomic.Bool
+			proxy := pgtest.NewProxy(t, server, loseCommit(&armed, arrives))
 			db := openSchema(t, pgtest.SchemaOf(t, proxy.URL(server)), nil)
 			ctx := t.Context()
 			call := func() (string, bool, error) {

@@ -7,9 +7,9 @@ import (
 	"github.com/seed-c8812374/nexus/store/driver"
 )
 
-// What image and current are for one row, these are for many, with as few statements: to
-// ask a server for each takes long. All of the history has to be in history_rows; see
-// indexAll.
+// What current, imageBefore and imageAt are for one row, these are for many, with as few
+// statements: to ask a server for each takes long. All of the history has to be in
+// history_rows; see indexAll.
 
 // currentOf is current for many rows: those that are there.
 func (l *layout) currentOf(ctx context.Context, c driver.Conn, ids []string) (map[string]image, error) {
