@@ -16,7 +16,10 @@ import (
 // afterwards.
 func (l *Loader) InsertMany(ctx context.Context, table *ContentTable, columns []string, rows [][]driver.Arg) (stored int, err error) {
 	if l.bulk != nil {
-		return len(rows), l.bulk.Copy(ctx, table.Name, columns, rows)
+		if err := l.bulk.Copy(ctx, table.Name, columns, rows); err != nil {
+			return 0, err
+		}
+		return len(rows), nil
 	}
 	if err := l.prepareHistory(ctx, table.Name); err != nil {
 		return 0, err
